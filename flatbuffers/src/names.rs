@@ -1,0 +1,1 @@
+//! Names: what a topic may be called, and what its name tells.

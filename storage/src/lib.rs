@@ -1,0 +1,17 @@
+//! storage: what survives. The log, its index, recovery, consumer positions, producer dedup.
+//!
+//! No IO: it says what to write (`Plan`) and is told what was flushed. At start
+//! and offline it reads through the caller's `Disk`.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `plan` | what the machine is asked to do, and the `Disk` read at start |
+//! | `store` | one shard's storage as the broker uses it |
+
+#![forbid(unsafe_code)]
+
+pub mod plan;
+pub mod store;
+
+pub use plan::{Disk, DiskFault, FileName, OpId, Plan};
+pub use store::Store;

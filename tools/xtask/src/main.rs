@@ -1,0 +1,2 @@
+//! xtask: what CI runs, as code.
+fn main() {}
