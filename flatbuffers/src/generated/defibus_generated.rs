@@ -848,6 +848,7 @@ impl ::core::fmt::Debug for ReplyTo {
       .field("slot", &self.slot())
       .field("generation", &self.generation())
       .field("shard", &self.shard())
+      .field("owner", &self.owner())
       .finish()
   }
 }
@@ -897,6 +898,7 @@ impl<'a> ReplyTo {
     slot: u32,
     generation: u32,
     shard: u16,
+    owner: u16,
   ) -> Self {
     let mut s = Self([0; 32]);
     s.set_node(node);
@@ -904,6 +906,7 @@ impl<'a> ReplyTo {
     s.set_slot(slot);
     s.set_generation(generation);
     s.set_shard(shard);
+    s.set_owner(owner);
     s
   }
 
@@ -1047,6 +1050,35 @@ impl<'a> ReplyTo {
       ::core::ptr::copy_nonoverlapping(
         &x_le as *const _ as *const u8,
         self.0[24..].as_mut_ptr(),
+        ::core::mem::size_of::<<u16 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  pub fn owner(&self) -> u16 {
+    let mut mem = ::core::mem::MaybeUninit::<<u16 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[26..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u16 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_owner(&mut self, x: u16) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[26..].as_mut_ptr(),
         ::core::mem::size_of::<<u16 as ::flatbuffers::EndianScalar>::Scalar>(),
       );
     }
