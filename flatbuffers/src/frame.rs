@@ -113,6 +113,10 @@ impl Default for FrameWriter {
 
 impl FrameWriter {
     /// Appends a frame to `out`: the table `build` makes, then `section` (its parts one after another).
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a frame is made of; a struct would only rename it"
+    )]
     pub fn write<T>(
         &mut self,
         out: &mut Vec<u8>,

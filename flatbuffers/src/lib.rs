@@ -37,9 +37,12 @@ pub mod record;
     clippy::multiple_unsafe_ops_per_block,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
+    clippy::unwrap_used,
+    clippy::allow_attributes_without_reason,
     reason = "made by flatc from schema/defibus.fbs; `cargo xtask codegen` remakes it"
 )]
 mod generated {
+    #[rustfmt::skip]
     pub mod defibus_generated;
 }
 
@@ -49,5 +52,7 @@ pub use generated::defibus_generated::frame as table;
 pub use error::ErrorCode;
 pub use frame::{DecodeError, Frame, FrameWriter};
 pub use header::{FrameHeader, HEADER_BYTES};
-pub use ids::{Epoch, GroupId, LogIndex, MemberId, Offset, ProducerId, QueueId, ShardId, Term, TopicId};
+pub use ids::{
+    Epoch, GroupId, LogIndex, MemberId, Offset, ProducerId, QueueId, ShardId, Term, TopicId,
+};
 pub use kind::Kind;

@@ -79,7 +79,9 @@ impl<'a> Record<'a> {
     /// Reads and checks the record at the front of `bytes`; returns it and its length.
     pub fn decode(bytes: &'a [u8], record_bytes_max: usize) -> Result<(Self, usize), RecordError> {
         let (record, whole) = Self::split(bytes, record_bytes_max)?;
-        if crc32fast::hash(&whole[4..]) != u32::from_le_bytes([whole[0], whole[1], whole[2], whole[3]]) {
+        if crc32fast::hash(&whole[4..])
+            != u32::from_le_bytes([whole[0], whole[1], whole[2], whole[3]])
+        {
             return Err(RecordError::Checksum);
         }
         Ok((record, whole.len()))
@@ -190,7 +192,11 @@ pub fn write_record(
 }
 
 /// Checks every record of a section, and that there are `count` of them.
-pub fn check_section(section: &[u8], count: u32, record_bytes_max: usize) -> Result<(), RecordError> {
+pub fn check_section(
+    section: &[u8],
+    count: u32,
+    record_bytes_max: usize,
+) -> Result<(), RecordError> {
     let mut rest = section;
     for _ in 0..count {
         let (_, length) = Record::decode(rest, record_bytes_max)?;
