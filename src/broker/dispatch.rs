@@ -1,0 +1,243 @@
+//! Dispatch: which handler a client's frame goes to, and on which shard.
+//!
+//! A frame about a queue belongs to the queue's shard, a frame about topics,
+//! groups and members to shard 0, the rest to the shard it arrived on. On the
+//! wrong shard it is forwarded, never refused. A frame that cannot be taken now
+//! is held: a connection of ours is not read further, a forwarded frame waits in
+//! a list bounded by what its sender was let in with.
+
+use super::mail::{Mail, Origin};
+use super::outgoing::Turn;
+use super::post::MailClass;
+use super::refusal::Refusal;
+use super::step::Broker;
+use bytes::Bytes;
+use routing::placement::shard_of;
+use shard::{ConnectionId, Effect};
+use std::collections::VecDeque;
+use wire::frame::Decoded;
+use wire::{Frame, Kind, QueueId, ShardId, table};
+
+/// Frames that could not be taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Connections of this shard whose frame is to be handed in again.
+    connections: Vec<ConnectionId>,
+    /// Frames forwarded to this shard.
+    forwarded: VecDeque<(Origin, Bytes)>,
+    /// Whether what was held may be taken now: a flush ended, or a mailbox has room.
+    ready: bool,
+}
+
+impl Held {
+    /// Says that a flush ended or memory became free.
+    pub(super) fn retry(&mut self) {
+        self.ready = true;
+    }
+}
+
+/// Where a frame is to be handled.
+enum Place {
+    Here,
+    At(ShardId),
+}
+
+impl Broker {
+    pub(super) fn on_frame(&mut self, turn: &mut Turn<'_>, connection: ConnectionId, frame: Frame<'_>) {
+        let origin = Origin { peer: self.home(connection), request_id: frame.header.request_id };
+        self.connections.heard(connection, turn.now.mono_ns);
+        let handled = self
+            .check_greeted(connection, &frame)
+            .and_then(|()| self.place_of(&frame))
+            .and_then(|place| match place {
+                Place::Here => self.handle(turn, origin, frame),
+                Place::At(shard) => self.forward(turn, shard, origin, &frame),
+            });
+        match handled {
+            Ok(()) => {}
+            Err(Refusal::Busy) => {
+                self.held.connections.push(connection);
+                turn.effects.list.push(Effect::Hold { connection });
+            }
+            Err(refusal) => self.refuse_or_close(turn, origin, &refusal),
+        }
+    }
+
+    /// A frame another shard sent on. Handled here, whatever a fresher placement says.
+    pub(super) fn on_forwarded(&mut self, turn: &mut Turn<'_>, origin: Origin, bytes: Bytes) {
+        if self.held.forwarded.is_empty() {
+            self.handle_forwarded(turn, origin, bytes);
+        } else {
+            self.held.forwarded.push_back((origin, bytes));
+        }
+    }
+
+    /// Returns false if the frame went to the held ones.
+    fn handle_forwarded(&mut self, turn: &mut Turn<'_>, origin: Origin, bytes: Bytes) -> bool {
+        let Ok(Decoded::Frame { frame, .. }) = Frame::decode(&bytes) else {
+            unreachable!("the forwarding shard decoded this frame");
+        };
+        match self.handle(turn, origin, frame) {
+            Ok(()) => true,
+            Err(Refusal::Busy) => {
+                self.held.forwarded.push_front((origin, bytes));
+                false
+            }
+            Err(refusal) => {
+                self.refuse(turn, origin, &refusal);
+                true
+            }
+        }
+    }
+
+    /// At the end of a turn: lets held frames try again.
+    pub(super) fn resume_held(&mut self, turn: &mut Turn<'_>, mailbox_is_full: bool) {
+        if !self.held.ready && mailbox_is_full {
+            return;
+        }
+        let only_mail_waits = !self.held.ready && !self.disk.flush_in_flight();
+        if !self.held.ready && !only_mail_waits {
+            return;
+        }
+        self.held.ready = false;
+        while let Some((origin, bytes)) = self.held.forwarded.pop_front() {
+            if !self.handle_forwarded(turn, origin, bytes) {
+                break;
+            }
+        }
+        for connection in std::mem::take(&mut self.held.connections) {
+            turn.effects.list.push(Effect::Resume { connection });
+        }
+    }
+
+    fn forward(
+        &mut self,
+        turn: &mut Turn<'_>,
+        to: ShardId,
+        origin: Origin,
+        frame: &Frame<'_>,
+    ) -> Result<(), Refusal> {
+        if !self.out.post.has_room(turn.effects, to, MailClass::Ask) {
+            return Err(Refusal::Busy);
+        }
+        self.connections.mark_known_elsewhere(origin.peer.connection);
+        let mut bytes = Vec::with_capacity(wire::HEADER_BYTES + frame.body.len() + frame.section.len());
+        bytes.extend_from_slice(&frame.header.encode());
+        bytes.extend_from_slice(frame.body);
+        bytes.extend_from_slice(frame.section);
+        self.out.post.send(turn.effects, to, Mail::Frame { origin, bytes: Bytes::from(bytes) });
+        Ok(())
+    }
+
+    fn place_of(&self, frame: &Frame<'_>) -> Result<Place, Refusal> {
+        let kind = frame.kind().ok_or(Refusal::UnknownKind(frame.header.kind))?;
+        let place = match kind {
+            Kind::TopicCreate
+            | Kind::TopicAlter
+            | Kind::TopicDelete
+            | Kind::ProducerOpen
+            | Kind::Subscribe
+            | Kind::Unsubscribe
+            | Kind::GroupList
+            | Kind::GroupDescribe
+            | Kind::OffsetsReset => self.place(ShardId(0)),
+            Kind::Publish => self.place_of_queue(frame.read::<table::Publish<'_>>()?.queue()),
+            Kind::Credit => self.place_of_queue(frame.read::<table::Credit<'_>>()?.queue()),
+            Kind::Ack => self.place_of_queue(frame.read::<table::Ack<'_>>()?.queue()),
+            Kind::Nack => self.place_of_queue(frame.read::<table::Nack<'_>>()?.queue()),
+            Kind::Commit => self.place_of_queue(frame.read::<table::Commit<'_>>()?.queue()),
+            Kind::Fetch => self.place_of_queue(frame.read::<table::Fetch<'_>>()?.queue()),
+            Kind::Stats => self.place_of_stats(frame)?,
+            Kind::Hello
+            | Kind::Ping
+            | Kind::Pong
+            | Kind::Goodbye
+            | Kind::TopicDescribe
+            | Kind::TopicList
+            | Kind::Route
+            | Kind::Offsets
+            | Kind::Serve
+            | Kind::Unserve
+            | Kind::Request
+            | Kind::Reply
+            | Kind::Cancel => Place::Here,
+            Kind::Welcome
+            | Kind::Error
+            | Kind::Done
+            | Kind::TopicInfo
+            | Kind::TopicListing
+            | Kind::RouteInfo
+            | Kind::ProducerOpened
+            | Kind::Receipt
+            | Kind::Subscribed
+            | Kind::Assigned
+            | Kind::Revoked
+            | Kind::Deliver
+            | Kind::Fetched
+            | Kind::OffsetsInfo
+            | Kind::GroupListing
+            | Kind::GroupInfo
+            | Kind::Served
+            | Kind::Call
+            | Kind::Outcome
+            | Kind::ReplyResult
+            | Kind::StatsInfo => return Err(Refusal::UnknownKind(frame.header.kind)),
+        };
+        Ok(place)
+    }
+
+    fn place(&self, shard: ShardId) -> Place {
+        if shard == self.settings.shard { Place::Here } else { Place::At(shard) }
+    }
+
+    fn place_of_queue(&self, queue: u64) -> Place {
+        self.place(shard_of(QueueId(queue), self.settings.shard_count))
+    }
+
+    fn place_of_stats(&self, frame: &Frame<'_>) -> Result<Place, Refusal> {
+        let asked = frame.read::<table::Stats<'_>>()?.shard();
+        if asked < self.settings.shard_count {
+            return Ok(self.place(ShardId(asked)));
+        }
+        let value_max = u64::from(self.settings.shard_count - 1);
+        Err(Refusal::InvalidArgument { field: "shard", value: u64::from(asked), value_max })
+    }
+
+    /// The one match over frame kinds; each arm is a use case in a file of its own.
+    fn handle(&mut self, turn: &mut Turn<'_>, origin: Origin, frame: Frame<'_>) -> Result<(), Refusal> {
+        let kind = frame.kind().ok_or(Refusal::UnknownKind(frame.header.kind))?;
+        #[expect(clippy::wildcard_enum_match_arm, reason = "`place_of` is the exhaustive match and refused the rest")]
+        match kind {
+            Kind::Hello => self.on_hello(turn, origin, frame.read()?),
+            Kind::Ping => self.on_ping(turn, origin),
+            Kind::Pong => Ok(()),
+            Kind::Goodbye => self.on_goodbye(turn, origin),
+            Kind::TopicCreate => self.on_topic_create(turn, origin, frame.read()?),
+            Kind::TopicAlter => self.on_topic_alter(turn, origin, frame.read()?),
+            Kind::TopicDelete => self.on_topic_delete(turn, origin, frame.read()?),
+            Kind::TopicDescribe => self.on_topic_describe(turn, origin, frame.read()?),
+            Kind::TopicList => self.on_topic_list(turn, origin, frame.read()?),
+            Kind::Route => self.on_route(turn, origin, frame.read()?),
+            Kind::ProducerOpen => self.on_producer_open(turn, origin, frame.read()?),
+            Kind::Publish => self.on_publish(turn, origin, frame.read()?, frame.section),
+            Kind::Subscribe => self.on_subscribe(turn, origin, frame.read()?),
+            Kind::Unsubscribe => self.on_unsubscribe(turn, origin, frame.read()?),
+            Kind::Credit => self.on_credit(turn, origin, frame.read()?),
+            Kind::Ack => self.on_ack(turn, origin, frame.read()?),
+            Kind::Nack => self.on_nack(turn, origin, frame.read()?),
+            Kind::Commit => self.on_commit(turn, origin, frame.read()?),
+            Kind::Fetch => self.on_fetch(turn, origin, frame.read()?),
+            Kind::Offsets => self.on_offsets(turn, origin, frame.read()?),
+            Kind::OffsetsReset => self.on_offsets_reset(turn, origin, frame.read()?),
+            Kind::GroupList => self.on_group_list(turn, origin, frame.read()?),
+            Kind::GroupDescribe => self.on_group_describe(turn, origin, frame.read()?),
+            Kind::Serve => self.on_serve(turn, origin, frame.read()?),
+            Kind::Unserve => self.on_unserve(turn, origin, frame.read()?),
+            Kind::Request => self.on_request(turn, origin, frame.read()?, frame.section),
+            Kind::Reply => self.on_reply(turn, origin, frame.read()?, frame.section),
+            Kind::Cancel => self.on_cancel(turn, origin, frame.read()?),
+            Kind::Stats => self.on_stats(turn, origin, frame.read()?),
+            other => Err(Refusal::UnknownKind(other as u8)),
+        }
+    }
+}
