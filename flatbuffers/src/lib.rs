@@ -5,6 +5,7 @@
 //! | `header` | the fixed 32 bytes in front of every frame |
 //! | `kind` | the number of each frame kind |
 //! | `frame` | encoding and decoding whole frames |
+//! | `body` | which table each kind carries |
 //! | `record` | one message, and the section of records a frame carries |
 //! | `names` | what a topic may be called |
 //! | `ids` | a distinct type for each kind of number |
@@ -16,6 +17,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod body;
 pub mod error;
 pub mod frame;
 pub mod header;
