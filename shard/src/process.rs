@@ -1,0 +1,52 @@
+//! Process: the few things of the operating system the roles need and may not do themselves.
+
+use crate::seat::Handle;
+use std::thread::JoinHandle;
+
+/// 64 random bits from the kernel.
+pub fn random_u64() -> u64 {
+    unimplemented!()
+}
+
+/// 128 random bits from the kernel.
+pub fn random_u128() -> u128 {
+    unimplemented!()
+}
+
+/// The wall clock, nanoseconds since 1970. For start-up; later time arrives as `Now`.
+pub fn wall_ns() -> u64 {
+    unimplemented!()
+}
+
+/// The monotonic clock, nanoseconds. For start-up; later time arrives as `Now`.
+pub fn mono_ns() -> u64 {
+    unimplemented!()
+}
+
+/// Starts a named thread.
+///
+/// # Errors
+/// The kernel has no more threads for this process.
+pub fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<JoinHandle<T>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+/// SIGTERM and SIGINT ask `handle` to shut down; a second one ends the process at once with 130.
+///
+/// Call it on the first thread before any other is started: threads inherit which signals they take.
+///
+/// # Errors
+/// The kernel has no more threads for this process.
+pub fn shutdown_on_signals(handle: Handle) -> std::io::Result<()> {
+    let _ = handle;
+    unimplemented!()
+}
+
+/// Ends the process at once: no destructors, nothing more is written.
+pub fn exit_now(code: u8) -> ! {
+    let _ = code;
+    unimplemented!()
+}
