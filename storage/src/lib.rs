@@ -5,13 +5,19 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `batch` | the unit of write, checksum and commit; its sections |
+//! | `log` | the batches of all queues of one shard, in order |
+//! | `recovery` | what a crash left of a log, and where to go on |
 //! | `plan` | what the machine is asked to do, and the `Disk` read at start |
 //! | `store` | one shard's storage as the broker uses it |
 
 #![forbid(unsafe_code)]
 
+pub mod batch;
+pub mod log;
 pub mod plan;
+pub mod recovery;
 pub mod store;
 
-pub use plan::{Disk, DiskFault, FileName, OpId, Plan};
+pub use plan::{Disk, DiskFault, FileName, OpId, OpIds, Plan};
 pub use store::Store;

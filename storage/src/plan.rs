@@ -123,3 +123,18 @@ pub trait Disk {
     /// Free bytes of the filesystem.
     fn free_bytes(&mut self) -> Result<u64, DiskFault>;
 }
+
+/// Where operation ids come from: counted up, never the same twice.
+#[derive(Debug, Default)]
+pub struct OpIds {
+    last: u64,
+}
+
+impl OpIds {
+    /// A new id.
+    #[must_use]
+    pub fn draw(&mut self) -> OpId {
+        self.last += 1;
+        OpId(self.last)
+    }
+}
