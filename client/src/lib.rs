@@ -1,1 +1,54 @@
-//! client
+//! client: the SDK of DeFiBus.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `blocking` | the driver for plain threads: caller-driven, no background thread, may spin |
+//! | `tokio`, `glommio` | the async drivers, each behind the feature of its name |
+//! | `session` | what all drivers share: the state machine of a client, without IO |
+//! | `config` | what a client, producer, consumer, requester, responder is made with |
+//! | `error` | what can go wrong, one type per operation |
+//! | `record` | a record to send, and the view of one that came |
+//! | `receipt`, `delivery`, `outcome`, `catalog` | the values operations return |
+//! | `placement` | which queue a record goes to |
+//! | `clock` | the only door to the machine's clock |
+//!
+//! Nothing happens behind the caller's back: bytes move only while one of the
+//! client's calls runs. A client that is not polled for a whole heartbeat is
+//! taken for dead by the node; it comes back by itself with the next call.
+//!
+//! ```no_run
+//! use client::{Client, ClientConfig, NewRecord, ProducerConfig};
+//!
+//! let client = Client::connect(ClientConfig::new("127.0.0.1:7400"))?;
+//! let mut producer = client.producer(ProducerConfig::new("A10-20190001"))?;
+//! let receipt = producer.send(&NewRecord::new(b"hello"))?;
+//! assert!(receipt.level >= client::Level::Memory);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod blocking;
+pub mod catalog;
+pub mod config;
+pub mod delivery;
+pub mod error;
+pub mod outcome;
+pub mod receipt;
+pub mod record;
+
+pub use blocking::{Admin, Client, Consumer, Producer, Requester, Responder};
+pub use catalog::{
+    Fetched, GroupDetail, GroupSummary, Level, NodeInfo, Page, QueueDetail, QueueOffsets,
+    ShardStats, Start, TopicChange, TopicDetail, TopicKind, TopicSettings, TopicSummary,
+};
+pub use config::{
+    ClientConfig, ConsumerConfig, ProducerConfig, RequesterConfig, ResponderConfig, Waiting,
+};
+pub use delivery::{Gap, GapReason, Item, Message, Place};
+pub use error::{
+    BeginError, CallError, ConnectError, ConsumeError, EnqueueError, LeaseOver, Refusal, SendError,
+};
+pub use outcome::{Call, Outcome, Reply, ReplyFate, RequestTicket, TimeoutStage};
+pub use receipt::{Receipt, Ticket};
+pub use record::{NewRecord, RecordView};
