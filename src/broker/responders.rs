@@ -1,0 +1,448 @@
+//! Responders: the serving side of request-reply, on the shard of a service's queue.
+//!
+//! A desk per service: who serves, how many more each may take, and the requests
+//! that wait for one. A request is handed to one responder, once; whether it is
+//! answered in time is the business of the requester's shard (`requests`).
+//!
+//! ```text
+//!   offer --(responder free)--> Call --Reply--> freed --> next waiting
+//!     |--(all taken)--> waiting, bounded --(expired)--> dropped here, answered there
+//!     |--(nobody serves)--> NoResponder at once
+//! ```
+//!
+//! A `durable` service stores a request before it is handed out.
+
+use super::disk::Waiter;
+use super::mail::{Mail, Origin, Peer};
+use super::outgoing::Turn;
+use super::refusal::Refusal;
+use super::requests::{Address, CallMail, Ending, Offer};
+use super::step::Broker;
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+use storage::store::Publish;
+use wire::table::OutcomeKind;
+use wire::{Epoch, Kind, MemberId, ProducerId, TopicId, table};
+
+/// The most requests a responder may have at once, per shard.
+const CONCURRENCY_MAX: u32 = 4096;
+
+/// A responder's offer to serve, as every shard gets it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offering {
+    responder: MemberId,
+    peer: Peer,
+    topic: TopicId,
+    concurrency: u32,
+}
+
+#[derive(Debug)]
+struct Responder {
+    id: MemberId,
+    peer: Peer,
+    concurrency: usize,
+    in_service: Vec<Address>,
+}
+
+impl Responder {
+    fn free(&self) -> usize {
+        self.concurrency.saturating_sub(self.in_service.len())
+    }
+}
+
+#[derive(Debug)]
+struct Waiting {
+    offer: Offer,
+    /// Where a durable request is stored; 0 for others.
+    offset: u64,
+    section: Bytes,
+}
+
+#[derive(Debug, Default)]
+struct Desk {
+    responders: Vec<Responder>,
+    waiting: VecDeque<Waiting>,
+    /// Where the search for a free responder begins, so that equals take turns.
+    next: usize,
+}
+
+impl Desk {
+    /// The responder with the most room, if any has some.
+    fn pick(&mut self) -> Option<&mut Responder> {
+        let count = self.responders.len();
+        let best = (0..count)
+            .map(|step| (self.next + step) % count)
+            .rev()
+            .max_by_key(|index| self.responders[*index].free())?;
+        self.next = (best + 1) % count;
+        let responder = &mut self.responders[best];
+        (responder.free() > 0).then_some(responder)
+    }
+}
+
+/// A responder whose service begins once every shard knows it.
+#[derive(Debug)]
+struct Opening {
+    origin: Origin,
+    topic: TopicId,
+    shards_left: u16,
+}
+
+/// All desks of a shard, and the responders whose home it is.
+#[derive(Debug, Default)]
+pub(super) struct Desks {
+    by_topic: BTreeMap<TopicId, Desk>,
+    opening: BTreeMap<MemberId, Opening>,
+    /// Responders with their connection on this shard.
+    at_home: BTreeMap<MemberId, (Peer, TopicId)>,
+    /// Durable requests waiting for their flush.
+    unflushed: BTreeMap<u64, Waiting>,
+    next_ticket: u64,
+    next_responder: u64,
+    waiting_bytes: usize,
+}
+
+impl Desks {
+    /// Forgets a waiting request that was cancelled.
+    pub(super) fn withdraw(&mut self, offer: Offer) {
+        let Some(desk) = self.by_topic.get_mut(&offer.queue.topic()) else { return };
+        let waiting_bytes = &mut self.waiting_bytes;
+        desk.waiting.retain(|waiting| {
+            let stays = waiting.offer.address != offer.address;
+            if !stays {
+                *waiting_bytes -= waiting.section.len();
+            }
+            stays
+        });
+    }
+
+    /// How many requests wait, and how many responders serve, for `stats`.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let desks = self.by_topic.values();
+        desks.fold((0, 0), |(waiting, serving), desk| {
+            (waiting + desk.waiting.len(), serving + desk.responders.len())
+        })
+    }
+}
+
+impl Broker {
+    // ---- who serves ----
+
+    pub(super) fn on_serve(
+        &mut self,
+        turn: &mut Turn<'_>,
+        origin: Origin,
+        serve: table::Serve<'_>,
+    ) -> Result<(), Refusal> {
+        let name = serve.service().unwrap_or_default();
+        let topic = self
+            .catalogue
+            .topic_by_name(name)
+            .ok_or_else(|| Refusal::UnknownTopic { name: name.to_owned() })?;
+        if topic.kind != table::TopicKind::Service {
+            return Err(Refusal::TopicKindMismatch { wanted: "service" });
+        }
+        let topic = topic.id;
+        let concurrency = serve.concurrency();
+        if concurrency == 0 || concurrency > CONCURRENCY_MAX {
+            let (value, value_max) = (u64::from(concurrency), u64::from(CONCURRENCY_MAX));
+            return Err(Refusal::InvalidArgument { field: "concurrency", value, value_max });
+        }
+        if self.desks.at_home.len() >= self.settings.members_max {
+            let (code, count_max) = (wire::ErrorCode::TooManyMembers, self.settings.members_max);
+            return Err(Refusal::TableFull { code, count_max });
+        }
+        let responder = self.new_responder_id();
+        let shards_left = self.settings.shard_count;
+        self.desks.opening.insert(responder, Opening { origin, topic, shards_left });
+        self.desks.at_home.insert(responder, (origin.peer, topic));
+        self.connections.mark_known_elsewhere(origin.peer.connection);
+        let offering = Offering { responder, peer: origin.peer, topic, concurrency };
+        self.out.post.send_to_others(turn.effects, || Mail::Call(CallMail::Serve(offering)));
+        self.send_call(turn, self.settings.shard, CallMail::Serve(offering));
+        Ok(())
+    }
+
+    /// Unique over the node and its restarts: seeded, and told apart by shard.
+    fn new_responder_id(&mut self) -> MemberId {
+        self.desks.next_responder += 1;
+        let start = self.settings.seed >> 24 << 16;
+        let number = start.wrapping_add(self.desks.next_responder);
+        MemberId(u64::from(self.settings.shard.0) << 48 | number & 0xFFFF_FFFF_FFFF)
+    }
+
+    pub(super) fn on_offering(&mut self, turn: &mut Turn<'_>, offering: Offering) {
+        let Offering { responder, peer, topic, concurrency } = offering;
+        let desk = self.desks.by_topic.entry(topic).or_default();
+        let concurrency = concurrency as usize;
+        desk.responders.push(Responder { id: responder, peer, concurrency, in_service: Vec::new() });
+        self.hand_out(turn, topic);
+        self.send_call(turn, peer.shard, CallMail::Serving { responder });
+    }
+
+    pub(super) fn on_serving(&mut self, turn: &mut Turn<'_>, responder: MemberId) {
+        let Some(opening) = self.desks.opening.get_mut(&responder) else { return };
+        opening.shards_left -= 1;
+        if opening.shards_left > 0 {
+            return;
+        }
+        let (origin, topic) = (opening.origin, opening.topic);
+        self.desks.opening.remove(&responder);
+        self.out.send(turn, origin, (Kind::Served, &[]), |builder| {
+            let args = table::ServedArgs { responder: responder.0, topic: topic.0 };
+            table::Served::create(builder, &args)
+        });
+    }
+
+    pub(super) fn on_unserve(
+        &mut self,
+        turn: &mut Turn<'_>,
+        origin: Origin,
+        unserve: table::Unserve<'_>,
+    ) -> Result<(), Refusal> {
+        let responder = MemberId(unserve.responder());
+        let unknown = Refusal::UnknownMember { member: responder.0 };
+        let (peer, topic) = *self.desks.at_home.get(&responder).ok_or_else(|| unknown.clone())?;
+        if peer != origin.peer {
+            return Err(unknown);
+        }
+        self.desks.at_home.remove(&responder);
+        let mail = || Mail::Call(CallMail::Unserve { responder, topic });
+        self.out.post.send_to_others(turn.effects, mail);
+        self.end_responder(turn, responder, topic);
+        self.out.done(turn, origin);
+        Ok(())
+    }
+
+    /// A responder hands in its coat: nothing more for it, but what it has it may still answer.
+    pub(super) fn end_responder(&mut self, turn: &mut Turn<'_>, responder: MemberId, topic: TopicId) {
+        if let Some(desk) = self.desks.by_topic.get_mut(&topic) {
+            desk.responders.retain(|known| known.id != responder);
+        }
+        self.end_waiting_without_responder(turn, topic);
+    }
+
+    /// A connection is gone, here or elsewhere: its responders end, and what they had is unknown.
+    pub(super) fn end_responders_of(&mut self, turn: &mut Turn<'_>, peer: Peer) {
+        self.desks.at_home.retain(|_, (home, _)| *home != peer);
+        self.desks.opening.retain(|_, opening| opening.origin.peer != peer);
+        let mut lost = Vec::new();
+        let mut topics = Vec::new();
+        for (topic, desk) in &mut self.desks.by_topic {
+            let before = desk.responders.len();
+            desk.responders.retain_mut(|responder| {
+                if responder.peer == peer {
+                    lost.append(&mut responder.in_service);
+                }
+                responder.peer != peer
+            });
+            if desk.responders.len() < before {
+                topics.push(*topic);
+            }
+        }
+        for address in lost {
+            self.send_ended(turn, address, Ending::plain(OutcomeKind::Unknown));
+        }
+        for topic in topics {
+            self.end_waiting_without_responder(turn, topic);
+        }
+    }
+
+    /// The service was deleted: nobody serves it any more.
+    pub(super) fn end_service(&mut self, turn: &mut Turn<'_>, topic: TopicId) {
+        if let Some(desk) = self.desks.by_topic.get_mut(&topic) {
+            desk.responders.clear();
+        }
+        self.desks.at_home.retain(|_, (_, served)| *served != topic);
+        self.end_waiting_without_responder(turn, topic);
+        self.desks.by_topic.remove(&topic);
+    }
+
+    fn end_waiting_without_responder(&mut self, turn: &mut Turn<'_>, topic: TopicId) {
+        let Some(desk) = self.desks.by_topic.get_mut(&topic) else { return };
+        if !desk.responders.is_empty() {
+            return;
+        }
+        for waiting in std::mem::take(&mut desk.waiting) {
+            self.desks.waiting_bytes -= waiting.section.len();
+            self.send_ended(turn, waiting.offer.address, Ending::plain(OutcomeKind::NoResponder));
+        }
+    }
+
+    // ---- requests ----
+
+    /// A request for a service of this shard: hand it out, keep it, or end it.
+    pub(super) fn on_offer(&mut self, turn: &mut Turn<'_>, offer: Offer, section: &[u8]) {
+        let topic = offer.queue.topic();
+        let is_served =
+            self.desks.by_topic.get(&topic).is_some_and(|desk| !desk.responders.is_empty());
+        if !is_served {
+            let ending = Ending::plain(OutcomeKind::NoResponder);
+            return self.send_ended(turn, offer.address, ending);
+        }
+        let is_durable = self
+            .catalogue
+            .topic_of_queue(offer.queue)
+            .is_some_and(|topic| topic.level == table::Level::Durable);
+        if is_durable {
+            self.store_request(turn, offer, section);
+        } else {
+            self.hand_out_or_keep(turn, offer, 0, section);
+        }
+    }
+
+    fn store_request(&mut self, turn: &mut Turn<'_>, offer: Offer, section: &[u8]) {
+        let published = self.store.publish(&Publish {
+            queue: offer.queue,
+            producer: ProducerId(0),
+            epoch: Epoch(0),
+            sequence: 0,
+            count: 1,
+            records: section,
+            accepted_ns: turn.now.wall_ns,
+        });
+        let Ok(published) = published else {
+            return self.send_ended(turn, offer.address, Ending::plain(OutcomeKind::Overloaded));
+        };
+        let section = Bytes::copy_from_slice(section);
+        let offset = published.first_offset.0;
+        let Some(index) = published.waits_for else {
+            return self.hand_out_or_keep(turn, offer, offset, &section);
+        };
+        self.desks.next_ticket += 1;
+        let ticket = self.desks.next_ticket;
+        self.desks.unflushed.insert(ticket, Waiting { offer, offset, section });
+        self.disk.wait(index, Waiter::Request { ticket });
+    }
+
+    pub(super) fn on_request_durable(&mut self, turn: &mut Turn<'_>, ticket: u64) {
+        if let Some(Waiting { offer, offset, section }) = self.desks.unflushed.remove(&ticket) {
+            self.hand_out_or_keep(turn, offer, offset, &section);
+        }
+    }
+
+    fn hand_out_or_keep(&mut self, turn: &mut Turn<'_>, offer: Offer, offset: u64, section: &[u8]) {
+        let Some(desk) = self.desks.by_topic.get_mut(&offer.queue.topic()) else {
+            return self.send_ended(turn, offer.address, Ending::plain(OutcomeKind::NoResponder));
+        };
+        if desk.waiting.is_empty()
+            && let Some(responder) = desk.pick()
+        {
+            responder.in_service.push(offer.address);
+            let (id, peer) = (responder.id, responder.peer);
+            return self.send_request_to(turn, (id, peer), offer, (offset, section));
+        }
+        self.keep(turn, offer, offset, section);
+    }
+
+    fn keep(&mut self, turn: &mut Turn<'_>, offer: Offer, offset: u64, section: &[u8]) {
+        let count_max = self.settings.waiting_requests_max;
+        let bytes_max = self.settings.waiting_bytes_max;
+        let now_ns = turn.now.mono_ns;
+        let Desks { by_topic, waiting_bytes, .. } = &mut self.desks;
+        let Some(desk) = by_topic.get_mut(&offer.queue.topic()) else { return };
+        let is_full = |desk: &Desk, bytes: usize| {
+            desk.waiting.len() >= count_max || bytes + section.len() > bytes_max
+        };
+        if is_full(desk, *waiting_bytes) {
+            drop_expired(desk, waiting_bytes, now_ns);
+        }
+        if is_full(desk, *waiting_bytes) {
+            let observed = u64::try_from(desk.waiting.len()).unwrap_or(u64::MAX);
+            let limit = u64::try_from(count_max).unwrap_or(u64::MAX);
+            let ending = Ending { kind: OutcomeKind::Overloaded, observed, limit };
+            return self.send_ended(turn, offer.address, ending);
+        }
+        *waiting_bytes += section.len();
+        desk.waiting.push_back(Waiting { offer, offset, section: Bytes::copy_from_slice(section) });
+    }
+
+    pub(super) fn on_freed(&mut self, turn: &mut Turn<'_>, responder: MemberId, address: Address) {
+        let mut topic_with_room = None;
+        for (topic, desk) in &mut self.desks.by_topic {
+            if let Some(known) = desk.responders.iter_mut().find(|known| known.id == responder) {
+                known.in_service.retain(|busy| *busy != address);
+                topic_with_room = Some(*topic);
+                break;
+            }
+        }
+        if let Some(topic) = topic_with_room {
+            self.hand_out(turn, topic);
+        }
+    }
+
+    /// Gives waiting requests to responders that have room.
+    fn hand_out(&mut self, turn: &mut Turn<'_>, topic: TopicId) {
+        loop {
+            let Some(desk) = self.desks.by_topic.get_mut(&topic) else { return };
+            if desk.waiting.is_empty() {
+                return;
+            }
+            let Some(responder) = desk.pick() else { return };
+            let (id, peer) = (responder.id, responder.peer);
+            let Some(Waiting { offer, offset, section }) = desk.waiting.pop_front() else { return };
+            self.desks.waiting_bytes -= section.len();
+            if !self.is_worth_handing_out(turn, offer) {
+                continue;
+            }
+            let desk = self.desks.by_topic.get_mut(&topic).expect("looked up above");
+            let responder = desk.responders.iter_mut().find(|known| known.id == id);
+            responder.expect("picked above").in_service.push(offer.address);
+            self.send_request_to(turn, (id, peer), offer, (offset, &section));
+        }
+    }
+
+    /// A late request is dropped in the queue; one whose requester left, too, where that is known.
+    fn is_worth_handing_out(&mut self, turn: &Turn<'_>, offer: Offer) -> bool {
+        let is_local = offer.address.shard == self.settings.shard;
+        offer.deadline_ns > turn.now.mono_ns && (!is_local || self.requests.is_wanted(offer.address))
+    }
+
+    fn send_request_to(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (responder, peer): (MemberId, Peer),
+        offer: Offer,
+        (offset, section): (u64, &[u8]),
+    ) {
+        let reply_to = offer.address.to_wire(self.reply_node());
+        let time_left_us = offer.deadline_ns.saturating_sub(turn.now.mono_ns) / 1000;
+        let to = Origin { peer, request_id: 0 };
+        self.out.send(turn, to, (Kind::Call, &[section]), |builder| {
+            table::Call::create(
+                builder,
+                &table::CallArgs {
+                    responder: responder.0,
+                    queue: offer.queue.0,
+                    reply_to: Some(&reply_to),
+                    time_left_us,
+                    offset,
+                },
+            )
+        });
+        if offer.address.shard == self.settings.shard {
+            self.on_dispatched(turn, offer.address);
+        } else {
+            let address = offer.address;
+            self.send_call(turn, address.shard, CallMail::Dispatched { address });
+        }
+    }
+
+    fn send_ended(&mut self, turn: &mut Turn<'_>, address: Address, ending: Ending) {
+        if address.shard == self.settings.shard {
+            self.end_request(turn, address, ending);
+        } else {
+            self.send_call(turn, address.shard, CallMail::Ended { address, ending });
+        }
+    }
+}
+
+fn drop_expired(desk: &mut Desk, waiting_bytes: &mut usize, now_ns: u64) {
+    desk.waiting.retain(|waiting| {
+        let stays = waiting.offer.deadline_ns > now_ns;
+        if !stays {
+            *waiting_bytes -= waiting.section.len();
+        }
+        stays
+    });
+}
