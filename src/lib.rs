@@ -1,1 +1,13 @@
-//! defibus
+//! defibus: the roles. The broker as a step machine, and the node that runs it.
+//!
+//! | module | is |
+//! |---|---|
+//! | `broker` | the logic of one shard, without IO |
+//! | `node` | directory, shards and threads: the pillars wired together |
+//!
+//! The pillars (`storage`, `routing`, `shard`) do not know each other; here they meet.
+
+#![forbid(unsafe_code)]
+
+pub mod broker;
+pub mod node;
