@@ -3,6 +3,7 @@
 //! | module | is |
 //! |---|---|
 //! | `broker` | the logic of one shard, without IO |
+//! | `config` | what a node is told at start |
 //! | `node` | directory, shards and threads: the pillars wired together |
 //!
 //! The pillars (`storage`, `routing`, `shard`) do not know each other; here they meet.
@@ -10,4 +11,5 @@
 #![forbid(unsafe_code)]
 
 pub mod broker;
+pub mod config;
 pub mod node;
