@@ -54,8 +54,16 @@ impl Broker {
         Ok(())
     }
 
-    /// On shard 0: the group of a subscription is in the catalog, durable and applied everywhere.
-    pub(super) fn on_group_ready(&mut self, _turn: &mut Turn<'_>, _group: GroupId, _joining: Joining) {}
+    /// On shard 0: the group asked for with `Broker::ensure_group(turn, name, ticket) -> Result<(), Refusal>`
+    /// (of `catalog`; `Busy` = asked again at a later turn's end) is in the catalog, durable and
+    /// applied by every shard; or it cannot be made.
+    pub(super) fn on_group_ready(
+        &mut self,
+        _turn: &mut Turn<'_>,
+        _ticket: u64,
+        _made: Result<GroupId, Refusal>,
+    ) {
+    }
 
     /// On shard 0: a topic has more queues than before.
     pub(super) fn on_topic_grown(&mut self, _turn: &mut Turn<'_>, _topic: TopicId) {}
