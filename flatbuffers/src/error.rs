@@ -1,4 +1,4 @@
-//! The registry of error codes: every refusal and fault a user can meet, by a stable number.
+//! ErrorCode: the registry of every refusal and fault a user can meet, by a stable number.
 //!
 //! Printed as `BUS-E0107`. A number once released is never given to another
 //! error. Cause, retry and fix of each are in `docs/error_codes.md`.

@@ -1,4 +1,4 @@
-//! Sample of the connection, the node's own words, requests and replies.
+//! Sample: the frames of the connection, of the node itself, of requests and replies.
 
 use super::{Builder, root, text};
 use flatbuffers::WIPOffset;

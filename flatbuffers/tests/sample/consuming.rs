@@ -1,4 +1,4 @@
-//! Sample of subscriptions, deliveries, offsets and groups.
+//! Sample: the frames of subscriptions, deliveries, offsets and groups.
 
 use super::{Builder, Offsets, root, text};
 use flatbuffers::WIPOffset;

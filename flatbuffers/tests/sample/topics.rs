@@ -1,4 +1,4 @@
-//! Sample of topics, routes, producers, publishing and groups.
+//! Sample: the frames of topics, routes, producers and publishing.
 
 use super::{Builder, Offsets, root, text};
 use flatbuffers::WIPOffset;

@@ -1,2 +1,44 @@
-//! xtask: what CI runs, as code.
-fn main() {}
+//! xtask: the verbs of the house, `cargo xtask <verb>`.
+
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+use std::process::ExitCode;
+use xtask::process::say;
+use xtask::{ci, codegen, fix, process, tidy};
+
+const USAGE: &str = "\
+usage: cargo xtask <verb>
+  ci [--except STEP]...   what CI runs, in the same order; see `cargo xtask ci --list`
+  fix                     the only verb that writes: format, generated code, generated pages
+  tidy                    arrows, sizes, words, laws, links, crate counts
+  codegen                 make the FlatBuffers tables again
+  sim [ARGUMENT]...       the simulator: --seeds N, or --seed S [--trace]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = process::root();
+    let done = match words.as_slice() {
+        ["ci", rest @ ..] => ci::run(&root, rest),
+        ["fix"] => fix::run(&root),
+        ["tidy"] => tidy::run(&root),
+        ["codegen"] => run_codegen(&root),
+        ["sim", rest @ ..] => ci::simulate(&root, rest),
+        _ => {
+            say(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run_codegen(root: &Path) -> bool {
+    match codegen::generate(root).and_then(|tables| codegen::write(root, &tables)) {
+        Ok(()) => true,
+        Err(reason) => {
+            say(&format!("codegen: {reason}"));
+            false
+        }
+    }
+}

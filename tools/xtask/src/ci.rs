@@ -1,0 +1,180 @@
+//! Ci: the steps of CI, in their order, on any machine.
+//!
+//! A step passes, fails or is skipped because the machine lacks a tool; skipped
+//! steps are counted and named, so that a green line never hides one.
+
+use crate::process::{cargo, output, passes, say};
+use crate::{codegen, tidy};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All is well.
+    Passed,
+    /// It is not; its output said why.
+    Failed,
+    /// The machine lacks what it needs.
+    Skipped(String),
+}
+
+impl End {
+    const fn of(passed: bool) -> Self {
+        if passed { Self::Passed } else { Self::Failed }
+    }
+}
+
+/// A step of CI: its name, and what it does at the root.
+type Step = (&'static str, fn(&Path) -> End);
+
+/// Seeds the simulator runs in CI.
+const SIM_SEEDS: &str = "1000";
+
+const STEPS: &[Step] = &[
+    ("fmt", fmt),
+    ("clippy", clippy),
+    ("test", test),
+    ("tidy", |root| End::of(tidy::run(root))),
+    ("deny", deny),
+    ("doc", doc),
+    ("client", client),
+    ("sim", sim),
+    ("codegen", codegen_drift),
+];
+
+/// Runs every step but those named after `--except`; whether none failed.
+pub fn run(root: &Path, arguments: &[&str]) -> bool {
+    let Some(steps) = chosen(arguments) else {
+        let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
+        say(&format!("steps: {}", names.join(" ")));
+        return arguments == ["--list"];
+    };
+    let mut ends = Vec::new();
+    for (name, step) in steps {
+        say(&format!("\n== {name}"));
+        let begun = clock();
+        let end = step(root);
+        ends.push((name, end, clock().duration_since(begun)));
+    }
+    summary(&ends)
+}
+
+/// Runs the simulator with `arguments`; without any, as CI does.
+pub fn simulate(root: &Path, arguments: &[&str]) -> bool {
+    let run = ["run", "--quiet", "--profile", "quick", "--package", "defibus-sim", "--"];
+    let arguments = if arguments.is_empty() { &["--seeds", SIM_SEEDS] } else { arguments };
+    passes(&mut cargo(root, &[&run, arguments].concat()))
+}
+
+fn chosen(arguments: &[&str]) -> Option<Vec<Step>> {
+    let mut steps = STEPS.to_vec();
+    for pair in arguments.chunks(2) {
+        let ["--except", name] = pair else { return None };
+        let before = steps.len();
+        steps.retain(|(step, _)| step != name);
+        if steps.len() == before {
+            return None;
+        }
+    }
+    Some(steps)
+}
+
+fn summary(ends: &[(&str, End, Duration)]) -> bool {
+    say("\n== summary");
+    for (name, end, took) in ends {
+        let seconds = took.as_secs();
+        match end {
+            End::Passed => say(&format!("{name:8} passed   {seconds:4} s")),
+            End::Failed => say(&format!("{name:8} FAILED   {seconds:4} s")),
+            End::Skipped(reason) => say(&format!("{name:8} skipped  {seconds:4} s  {reason}")),
+        }
+    }
+    let count = |wanted: fn(&End) -> bool| ends.iter().filter(|(_, end, _)| wanted(end)).count();
+    let failed = count(|end| *end == End::Failed);
+    let skipped = count(|end| matches!(end, End::Skipped(_)));
+    let passed = ends.len() - failed - skipped;
+    say(&format!("ci: {passed} passed, {failed} failed, {skipped} skipped"));
+    failed == 0
+}
+
+fn fmt(root: &Path) -> End {
+    End::of(passes(&mut cargo(root, &["fmt", "--all", "--check"])))
+}
+
+fn clippy(root: &Path) -> End {
+    let arguments =
+        ["clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    End::of(passes(&mut cargo(root, &arguments)))
+}
+
+fn test(root: &Path) -> End {
+    End::of(passes(&mut cargo(root, &["test", "--workspace", "--locked"])))
+}
+
+fn deny(root: &Path) -> End {
+    if output(&mut cargo(root, &["deny", "--version"])).is_err() {
+        return End::Skipped("cargo-deny is not installed: cargo install cargo-deny".to_owned());
+    }
+    let arguments = ["deny", "--locked", "check", "licenses", "bans", "sources"];
+    End::of(passes(&mut cargo(root, &arguments)))
+}
+
+fn doc(root: &Path) -> End {
+    let mut command = cargo(root, &["doc", "--quiet", "--workspace", "--no-deps", "--locked"]);
+    End::of(passes(command.env("RUSTDOCFLAGS", "-D warnings")))
+}
+
+/// The SDK alone, with nothing of the broker in its tree.
+fn client(root: &Path) -> End {
+    let arguments = ["build", "--quiet", "--package", "defibus-client", "--locked"];
+    End::of(passes(&mut cargo(root, &arguments)))
+}
+
+fn sim(root: &Path) -> End {
+    if !root.join("tests/sim/Cargo.toml").exists() {
+        return End::Skipped("there is no simulator".to_owned());
+    }
+    End::of(simulate(root, &[]))
+}
+
+fn codegen_drift(root: &Path) -> End {
+    let tables = match codegen::generate(root) {
+        Ok(tables) => tables,
+        Err(reason) => return End::Skipped(reason),
+    };
+    let current = codegen::is_current(root, &tables);
+    if current != Ok(true) {
+        say("the committed tables are not what the schema generates: cargo xtask codegen");
+    }
+    End::of(current == Ok(true))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a report of how long each step took")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_can_be_left_out_by_name() {
+        let all = chosen(&[]).expect("all");
+        let names = |steps: &[Step]| steps.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        assert_eq!(all.len(), STEPS.len());
+        let some = chosen(&["--except", "test", "--except", "doc"]).expect("known names");
+        assert_eq!(names(&some), ["fmt", "clippy", "tidy", "deny", "client", "sim", "codegen"]);
+        assert!(chosen(&["--except", "nothing"]).is_none());
+        assert!(chosen(&["test"]).is_none());
+    }
+
+    #[test]
+    fn one_failed_step_fails_all_and_a_skipped_one_does_not() {
+        let none = Duration::ZERO;
+        let skipped = End::Skipped("no tool".to_owned());
+        assert!(summary(&[("a", End::Passed, none), ("b", skipped.clone(), none)]));
+        assert!(!summary(&[("a", End::Failed, none), ("b", skipped, none)]));
+    }
+}

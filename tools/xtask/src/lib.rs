@@ -1,0 +1,17 @@
+//! xtask: what CI runs, as code. `tests/laws.rs` plants broken samples into the same checks.
+//!
+//! | module | is |
+//! |---|---|
+//! | `ci` | the steps of CI, in their order |
+//! | `fix` | the only verb that writes: format, generated code, generated pages |
+//! | `codegen` | the FlatBuffers tables, made and compared |
+//! | `tidy` | taste as a tested program: arrows, sizes, words, laws, links |
+//! | `process` | running other programs |
+
+#![forbid(unsafe_code)]
+
+pub mod ci;
+pub mod codegen;
+pub mod fix;
+pub mod process;
+pub mod tidy;
