@@ -2,4 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod assignment;
+pub mod catalog;
+pub mod groups;
 pub mod placement;
