@@ -17,17 +17,21 @@
 pub mod config;
 pub mod core;
 pub mod data;
+pub mod directory;
 pub mod drive;
 pub mod probe;
 pub mod process;
 pub mod seat;
+mod sys;
+mod wheel;
 
 pub use config::{Idle, NodeMachine};
 pub use core::{
     CloseCause, ConnectionId, Core, Effect, Effects, Event, FileId, FileTask, IoFault,
     MachineCounters, Now, OperationId,
 };
-pub use data::{DataDir, DataDirError, FileFault, ShardDir};
+pub use data::{DataDir, DataDirError};
+pub use directory::{FileFault, ShardDir};
 pub use drive::drive;
 pub use probe::StartError;
 pub use seat::{Addresses, Handle, Seat, prepare};

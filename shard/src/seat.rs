@@ -1,7 +1,8 @@
 //! Seat: everything one shard's thread needs, prepared before any of them starts.
 
 use crate::config::NodeMachine;
-use crate::data::{DataDir, ShardDir};
+use crate::data::DataDir;
+use crate::directory::ShardDir;
 use crate::probe::StartError;
 use std::marker::PhantomData;
 use std::net::SocketAddr;

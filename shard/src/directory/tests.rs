@@ -1,0 +1,90 @@
+//! Tests of `ShardDir`: each task does what its contract says.
+
+use super::*;
+use bytes::Bytes;
+
+fn shard_dir(place: &tempfile::TempDir) -> ShardDir {
+    ShardDir::open(place.path(), is_direct_here(place)).expect("opens")
+}
+
+fn is_direct_here(place: &tempfile::TempDir) -> bool {
+    let path = place.path().join("probe");
+    create(&path).expect("created");
+    let direct = is_direct(&path);
+    remove(&path).expect("removed");
+    direct
+}
+
+#[test]
+fn a_prepared_segment_is_zero_and_never_written_over() {
+    let place = tempfile::tempdir().expect("a place");
+    let mut dir = shard_dir(&place);
+    for (segment, zeroed) in [(7, true), (12, false)] {
+        dir.apply(&FileTask::Prepare { segment, bytes: 3 << 20, zeroed }).expect("prepared");
+        assert_eq!(dir.length(FileId::Segment(segment)), Ok(3 << 20));
+        let mut bytes = vec![1; 3 << 20];
+        dir.read(FileId::Segment(segment), 0, &mut bytes).expect("read");
+        assert!(bytes.iter().all(|byte| *byte == 0));
+    }
+    assert_eq!(dir.segments(), Ok(vec![7, 12]));
+    let again = FileTask::Prepare { segment: 7, bytes: 1 << 20, zeroed: false };
+    assert_eq!(dir.apply(&again), Err(FileFault::Errno(libc::EEXIST)));
+    assert_eq!(dir.length(FileId::Segment(7)), Ok(3 << 20), "still there, as it was");
+}
+
+#[test]
+fn a_segment_that_does_not_fit_leaves_nothing() {
+    let place = tempfile::tempdir().expect("a place");
+    let mut dir = shard_dir(&place);
+    let task = FileTask::Prepare { segment: 1, bytes: 1 << 50, zeroed: false };
+    assert!(matches!(dir.apply(&task), Err(FileFault::NoSpace | FileFault::Errno(libc::EFBIG))));
+    assert_eq!(dir.segments(), Ok(vec![]));
+}
+
+#[test]
+fn bytes_are_written_where_asked() {
+    let place = tempfile::tempdir().expect("a place");
+    let mut dir = shard_dir(&place);
+    dir.apply(&FileTask::Prepare { segment: 1, bytes: 16384, zeroed: true }).expect("prepared");
+    let bytes = Bytes::from(vec![5; 4096]);
+    dir.apply(&FileTask::WriteAt { file: FileId::Segment(1), position: 8192, bytes })
+        .expect("written");
+    let mut read = vec![0; 16384];
+    dir.read(FileId::Segment(1), 0, &mut read).expect("read");
+    assert!(read[8192..12288].iter().all(|byte| *byte == 5));
+    assert!(read[..8192].iter().chain(&read[12288..]).all(|byte| *byte == 0));
+    assert_eq!(dir.read(FileId::Segment(1), 16000, &mut read[..500]), Err(FileFault::Short));
+    assert_eq!(dir.read(FileId::Segment(2), 0, &mut read), Err(FileFault::Missing));
+}
+
+#[test]
+fn the_superblock_is_there_four_times() {
+    let place = tempfile::tempdir().expect("a place");
+    let mut dir = shard_dir(&place);
+    for value in [1, 2] {
+        dir.apply(&FileTask::WriteSuperblock { copy: Bytes::from(vec![value; 4096]) })
+            .expect("written");
+        let mut read = vec![0; 16384];
+        dir.read(FileId::Superblock, 0, &mut read).expect("read");
+        assert!(read.iter().all(|byte| *byte == value));
+    }
+    assert_eq!(dir.length(FileId::Superblock), Ok(16384));
+}
+
+#[test]
+fn a_file_is_replaced_and_removed_whole() {
+    let place = tempfile::tempdir().expect("a place");
+    let mut dir = shard_dir(&place);
+    for text in ["a longer text", "short"] {
+        let bytes = Bytes::from(text);
+        dir.apply(&FileTask::Replace { file: FileId::Snapshot(9), bytes }).expect("replaced");
+        assert_eq!(dir.length(FileId::Snapshot(9)), Ok(text.len() as u64));
+    }
+    assert_eq!(dir.snapshots(), Ok(vec![9]));
+    for _ in 0..2 {
+        dir.apply(&FileTask::Remove { file: FileId::Snapshot(9) })
+            .expect("a file that is gone is done");
+    }
+    assert_eq!(dir.length(FileId::Snapshot(9)), Err(FileFault::Missing));
+    assert!(dir.free_bytes().expect("counted") > 0);
+}

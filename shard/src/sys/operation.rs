@@ -1,0 +1,146 @@
+//! Operation: what the kernel can be asked to do, and everything it may touch while doing it.
+
+use super::host::WakeUp;
+use super::pool::Block;
+use bytes::Bytes;
+use io_uring::{opcode, squeue, types};
+use std::fs::File;
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+
+/// The group of receive buffers of a ring; there is one.
+pub(super) const RECEIVE_GROUP: u16 = 0;
+
+/// A socket in the ring's own table of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SocketSlot(pub(crate) u32);
+
+/// Names an operation in flight, to cancel it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OperationKey(pub(super) u32);
+
+/// What the kernel is asked to do, with all it needs.
+#[derive(Debug)]
+pub(crate) enum Operation {
+    /// Accept again and again; each completion's result is a socket's slot.
+    Accept(Arc<TcpListener>),
+    /// Receive again and again into the ring's buffers.
+    Receive(SocketSlot),
+    /// Send `bytes` from index `from` on.
+    Send { socket: SocketSlot, bytes: Vec<u8>, from: usize },
+    /// Say that no more will be sent; `both`: nor read.
+    Hangup { socket: SocketSlot, both: bool },
+    /// Close a socket and free its slot.
+    Close(SocketSlot),
+    /// Cancel an operation.
+    Cancel(OperationKey),
+    /// Complete each time somebody rings.
+    Watch(Arc<WakeUp>),
+    /// Write to a file; `linked`: the next operation starts only when it is done whole.
+    Write { file: Arc<File>, bytes: Bytes, position: u64, linked: bool },
+    /// fdatasync.
+    Sync(Arc<File>),
+    /// Read into a block.
+    Read { file: Arc<File>, block: Block, position: u64 },
+}
+
+/// What an operation owned, given back with its last completion.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// Nothing of use.
+    Nothing,
+    /// What was to be sent, and from which index on.
+    Sent(Vec<u8>, usize),
+    /// The block that was read into.
+    Block(Block),
+}
+
+/// Everything the kernel may touch for one operation.
+#[derive(Debug)]
+pub(super) enum Owned {
+    Nothing,
+    Listener(Arc<TcpListener>),
+    WakeUp(Arc<WakeUp>),
+    Output(Vec<u8>, usize),
+    Write(Arc<File>, Bytes),
+    Read(Arc<File>, Block),
+    File(Arc<File>),
+}
+
+/// The entry for an operation, and all it points to.
+pub(super) fn prepare(operation: Operation) -> (squeue::Entry, Owned) {
+    let on = |file: &File| types::Fd(file.as_raw_fd());
+    match operation {
+        Operation::Accept(listener) => {
+            let fd = types::Fd(listener.as_raw_fd());
+            (
+                opcode::AcceptMulti::new(fd).allocate_file_index(true).build(),
+                Owned::Listener(listener),
+            )
+        }
+        Operation::Receive(SocketSlot(slot)) => {
+            (opcode::RecvMulti::new(types::Fixed(slot), RECEIVE_GROUP).build(), Owned::Nothing)
+        }
+        Operation::Send { socket: SocketSlot(slot), bytes, from } => {
+            let rest = &bytes[from..];
+            let entry = opcode::Send::new(types::Fixed(slot), rest.as_ptr(), length(rest.len()));
+            let entry = entry.flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL).build();
+            (entry, Owned::Output(bytes, from))
+        }
+        Operation::Hangup { socket: SocketSlot(slot), both } => {
+            let how = if both { libc::SHUT_RDWR } else { libc::SHUT_WR };
+            (opcode::Shutdown::new(types::Fixed(slot), how).build(), Owned::Nothing)
+        }
+        Operation::Close(SocketSlot(slot)) => {
+            (opcode::Close::new(types::Fixed(slot)).build(), Owned::Nothing)
+        }
+        Operation::Cancel(OperationKey(key)) => {
+            (opcode::AsyncCancel::new(u64::from(key)).build(), Owned::Nothing)
+        }
+        Operation::Watch(wake_up) => {
+            let events = u32::from(libc::POLLIN.unsigned_abs());
+            (
+                opcode::PollAdd::new(types::Fd(wake_up.fd()), events).multi(true).build(),
+                Owned::WakeUp(wake_up),
+            )
+        }
+        Operation::Write { file, bytes, position, linked } => {
+            let entry = opcode::Write::new(on(&file), bytes.as_ptr(), length(bytes.len()))
+                .offset(position)
+                .build();
+            let entry = if linked { entry.flags(squeue::Flags::IO_LINK) } else { entry };
+            (entry, Owned::Write(file, bytes))
+        }
+        Operation::Sync(file) => {
+            let entry = opcode::Fsync::new(on(&file)).flags(types::FsyncFlags::DATASYNC).build();
+            (entry, Owned::File(file))
+        }
+        Operation::Read { file, block, position } => {
+            let entry = opcode::Read::new(on(&file), block.address(), length(block.len()))
+                .offset(position)
+                .build();
+            (entry, Owned::Read(file, block))
+        }
+    }
+}
+
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("buffers are bounded far below 4 GiB")
+}
+
+/// What the machine cannot do without.
+pub(super) const OPERATIONS: &[(&str, u8)] = &[
+    ("IORING_OP_ACCEPT", opcode::AcceptMulti::CODE),
+    ("IORING_OP_RECV", opcode::RecvMulti::CODE),
+    ("IORING_OP_SEND", opcode::Send::CODE),
+    ("IORING_OP_SHUTDOWN", opcode::Shutdown::CODE),
+    ("IORING_OP_CLOSE", opcode::Close::CODE),
+    ("IORING_OP_ASYNC_CANCEL", opcode::AsyncCancel::CODE),
+    ("IORING_OP_POLL_ADD", opcode::PollAdd::CODE),
+    ("IORING_OP_WRITE", opcode::Write::CODE),
+    ("IORING_OP_FSYNC", opcode::Fsync::CODE),
+    ("IORING_OP_READ", opcode::Read::CODE),
+    // Not used, but only there since Linux 6.1: multishot receive and deferred work are whole then.
+    ("IORING_OP_SENDMSG_ZC (Linux 6.1)", opcode::SendMsgZc::CODE),
+];

@@ -1,0 +1,211 @@
+//! Pool: memory the kernel writes into: the ring of receive buffers, and aligned blocks for direct IO.
+//!
+//! ```text
+//!   kernel takes from the head           we put back at the tail
+//!   | entry | entry | ... | entry |  -->  memory: | buffer 0 | buffer 1 | ... |
+//! ```
+//!
+//! Invariants:
+//!   1. A buffer is the kernel's (its entry stands between head and tail) or is owned by one
+//!      `Received`, never both. A `Received` cannot be copied; giving it back consumes it.
+//!   2. The memory outlives the kernel's use: the owner (`Ring`) drops it after the ring is quiet.
+
+use io_uring::types::BufRingEntry;
+use std::alloc::Layout;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// What direct IO asks of addresses, positions and lengths, in bytes.
+pub(crate) const BLOCK_BYTES: usize = 4096;
+
+/// Zeroed memory that starts on a block.
+#[derive(Debug)]
+pub(crate) struct Block {
+    start: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: a block is plain owned memory; nothing in it is bound to a thread.
+unsafe impl Send for Block {}
+// SAFETY: shared access only reads.
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// `bytes` of zeroes, at least one.
+    pub(crate) fn zeroed(bytes: usize) -> Self {
+        let layout =
+            Layout::from_size_align(bytes.max(1), BLOCK_BYTES).expect("far below isize::MAX");
+        // SAFETY: the layout is not empty.
+        let start = unsafe { std::alloc::alloc_zeroed(layout) };
+        let Some(start) = NonNull::new(start) else { std::alloc::handle_alloc_error(layout) };
+        Self { start, layout }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.layout.size()
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: the block owns this initialised memory, and `self` is borrowed alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.layout.size()) }
+    }
+
+    /// Where the kernel is to write. The caller keeps the block alive until it has.
+    pub(super) fn address(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the block owns this initialised memory; whoever holds it shared only reads.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.layout.size()) }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `zeroed` with this very layout, freed once.
+        unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) }
+    }
+}
+
+/// A receive buffer the kernel filled; owned until given back to its pool.
+#[derive(Debug)]
+#[must_use = "a buffer that is not given back is lost to its pool"]
+pub(crate) struct Received {
+    id: u16,
+    bytes: u32,
+}
+
+impl Received {
+    pub(super) fn new(id: u16, bytes: u32) -> Self {
+        Self { id, bytes }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes as usize
+    }
+}
+
+/// The receive buffers of one ring.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    entries: Block,
+    memory: Block,
+    count: u16,
+    buffer_bytes: usize,
+    tail: u16,
+    free: usize,
+    published: bool,
+}
+
+impl Pool {
+    /// `count` buffers (a power of two) of `buffer_bytes` each.
+    pub(super) fn new(count: u16, buffer_bytes: usize) -> Self {
+        let entries = Block::zeroed(usize::from(count) * size_of::<BufRingEntry>());
+        let memory = Block::zeroed(usize::from(count) * buffer_bytes);
+        let mut pool =
+            Self { entries, memory, count, buffer_bytes, tail: 0, free: 0, published: false };
+        for id in 0..count {
+            pool.put(id);
+        }
+        pool.publish();
+        pool
+    }
+
+    /// Where the kernel finds the entries.
+    pub(super) fn entries_address(&self) -> u64 {
+        self.entries.address() as u64
+    }
+
+    pub(super) fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// Buffers that are the kernel's.
+    pub(super) fn free(&self) -> usize {
+        self.free
+    }
+
+    /// The kernel took one.
+    pub(super) fn note_taken(&mut self) {
+        self.free -= 1;
+    }
+
+    /// The bytes in a received buffer.
+    pub(super) fn bytes(&self, received: &Received) -> &[u8] {
+        assert!(
+            received.id < self.count && received.len() <= self.buffer_bytes,
+            "a buffer of this pool"
+        );
+        // SAFETY: the buffer's start lies within `memory`, by the assertion.
+        let start =
+            unsafe { self.memory.address().add(usize::from(received.id) * self.buffer_bytes) };
+        // SAFETY: initialised memory of this pool; by invariant 1 the kernel does not write to it
+        // while the `Received` exists, and giving it back needs this pool not borrowed.
+        unsafe { std::slice::from_raw_parts(start.cast_const(), received.len()) }
+    }
+
+    /// Takes a buffer back; the kernel sees it after `publish`.
+    pub(super) fn give_back(&mut self, received: &Received) {
+        self.put(received.id);
+    }
+
+    fn put(&mut self, id: u16) {
+        let slot = usize::from(self.tail & (self.count - 1));
+        let address = self.memory.address() as u64 + u64::from(id) * self.buffer_bytes as u64;
+        let base = self.entries.address().cast::<BufRingEntry>();
+        // SAFETY: `slot` is below `count`, and `entries` holds `count` entries.
+        let place = unsafe { base.add(slot) };
+        // SAFETY: the entry lies outside head..tail, so only we touch it; field by field, as the
+        // tail shares the first entry's unused bytes.
+        let entry = unsafe { &mut *place };
+        entry.set_addr(address);
+        entry.set_len(u32::try_from(self.buffer_bytes).expect("checked when configured"));
+        entry.set_bid(id);
+        self.tail = self.tail.wrapping_add(1);
+        self.free += 1;
+        self.published = false;
+    }
+
+    /// Shows the kernel what was given back.
+    pub(super) fn publish(&mut self) {
+        if self.published {
+            return;
+        }
+        let base = self.entries.address().cast::<BufRingEntry>().cast_const();
+        // SAFETY: `base` is the first entry of an initialised ring of entries.
+        let tail = unsafe { BufRingEntry::tail(base) };
+        // SAFETY: the tail lives as long as `entries`, is aligned, and is shared with the kernel,
+        // which only reads it.
+        let shared_tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
+        shared_tail.store(self.tail, Ordering::Release);
+        self.published = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_zero_and_aligned() {
+        let mut block = Block::zeroed(10_000);
+        assert_eq!(block.address() as usize % BLOCK_BYTES, 0);
+        assert!(block.as_ref().iter().all(|byte| *byte == 0));
+        block.as_mut_slice()[9_999] = 7;
+        assert_eq!(block.as_ref()[9_999], 7);
+    }
+
+    #[test]
+    fn a_buffer_given_back_is_offered_again() {
+        let mut pool = Pool::new(4, 4096);
+        assert_eq!(pool.free(), 4);
+        pool.note_taken();
+        let received = Received::new(2, 5);
+        assert_eq!(pool.bytes(&received).len(), 5);
+        pool.give_back(&received);
+        assert_eq!(pool.free(), 4);
+    }
+}
