@@ -85,7 +85,7 @@ fn in_pure_code(source: &Source) -> bool {
     places.iter().any(|place| source.path.starts_with(place)) && !source.is_test()
 }
 
-/// Every banned word in the code of the place it is banned from.
+/// Every line that names a banned word in a place it is banned from.
 pub fn check(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for source in sources.iter().filter(|source| source.is_rust() && !source.is_generated()) {
@@ -93,7 +93,7 @@ pub fn check(sources: &[Source]) -> Vec<Finding> {
         let code = if in_pure_code(source) { source.product_code() } else { source.code() };
         for (index, line) in code.lines().enumerate() {
             for ban in &bans {
-                for word in ban.words.iter().filter(|word| names(line, word)) {
+                if let Some(word) = ban.words.iter().find(|word| names(line, word)) {
                     let what = format!("`{word}`: {}", ban.law);
                     findings.push(Finding::at(&source.path, index + 1, what));
                 }
