@@ -66,10 +66,20 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Does `waiter` once the batch `index` is durable.
+    /// Does `waiter` once the batch `index` is durable; never before what waits already (a duplicate's batch may be older).
     pub(super) fn wait(&mut self, index: LogIndex, waiter: Waiter) {
-        debug_assert!(self.waiters.back().is_none_or(|(last, _)| *last <= index), "log order");
+        let index = self.last_awaited().map_or(index, |last| last.max(index));
         self.waiters.push_back((index, waiter));
+    }
+
+    /// The newest batch something waits for.
+    pub(super) fn last_awaited(&self) -> Option<LogIndex> {
+        self.waiters.back().map(|(index, _)| *index)
+    }
+
+    /// The newest batch something waits for.
+    pub(super) fn last_awaited(&self) -> Option<LogIndex> {
+        self.waiters.back().map(|(index, _)| *index)
     }
 
     /// Whether a flush is in flight.
@@ -118,7 +128,10 @@ impl Broker {
     fn carry_out(&mut self, turn: &mut Turn<'_>, plan: Plan) {
         let effect = effect_of(plan);
         match &effect {
-            Effect::Flush { .. } => self.disk.flushes += 1,
+            Effect::Flush { .. } => {
+                self.disk.flushes += 1;
+                self.stats.flush_began(turn.now.mono_ns);
+            }
             Effect::File { .. } => self.disk.file_tasks += 1,
             Effect::Send { .. }
             | Effect::Close { .. }
@@ -143,6 +156,7 @@ impl Broker {
             return Self::halt(turn, EXIT_DISK, format!("a log write or fdatasync failed: {fault:?}"));
         }
         self.disk.flushes -= 1;
+        self.stats.flush_ended(turn.now.mono_ns);
         self.store.flushed(OpId(operation.0));
         let durable_end = self.store.durable_end();
         while let Some(waiter) = self.disk.next_durable(durable_end) {
@@ -187,6 +201,7 @@ impl Broker {
     }
 
     pub(super) fn on_started(&mut self, turn: &mut Turn<'_>) {
+        self.stats.started(turn.now.mono_ns);
         let at_ns = turn.now.mono_ns + super::connection::HEARTBEAT_CHECK_NS;
         turn.effects.list.push(Effect::Arm { token: TIMER_HEARTBEAT, at_ns });
     }
@@ -239,6 +254,16 @@ pub fn file_of(file: FileName) -> FileId {
         FileName::Index(number) => FileId::Index(number),
         FileName::Snapshot(index) => FileId::Snapshot(index),
         FileName::Superblock => FileId::Superblock,
+    }
+}
+
+/// The machine's name of a file, in storage's words.
+pub fn name_of(file: FileId) -> FileName {
+    match file {
+        FileId::Segment(number) => FileName::Segment(number),
+        FileId::Index(number) => FileName::Index(number),
+        FileId::Snapshot(index) => FileName::Snapshot(index),
+        FileId::Superblock => FileName::Superblock,
     }
 }
 

@@ -59,6 +59,11 @@ impl Broker {
         }
     }
 
+    /// Which shard this is.
+    pub fn shard(&self) -> wire::ShardId {
+        self.settings.shard
+    }
+
     /// This connection of this shard, as others see it.
     pub(super) fn home(&self, connection: shard::ConnectionId) -> Peer {
         Peer { shard: self.settings.shard, connection }
@@ -105,6 +110,7 @@ impl Broker {
         self.end_membership_of(turn, peer);
         self.end_responders_of(turn, peer);
         self.queries.forget(peer);
+        self.catalogue.forget(peer);
     }
 
     fn on_turn_end(&mut self, turn: &mut Turn<'_>) {

@@ -4,7 +4,7 @@
 
 use crate::broker::disk::file_of;
 use shard::FileTask;
-use shard::data::{FileFault, ShardDir};
+use shard::{FileFault, ShardDir};
 use storage::plan::{Disk, DiskFault, FileName, Plan};
 
 /// Storage's view of a shard's directory.
