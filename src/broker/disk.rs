@@ -77,11 +77,6 @@ impl Disk {
         self.waiters.back().map(|(index, _)| *index)
     }
 
-    /// The newest batch something waits for.
-    pub(super) fn last_awaited(&self) -> Option<LogIndex> {
-        self.waiters.back().map(|(index, _)| *index)
-    }
-
     /// Whether a flush is in flight.
     pub(super) fn flush_in_flight(&self) -> bool {
         self.flushes > 0
