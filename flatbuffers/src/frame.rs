@@ -80,9 +80,9 @@ impl<'a> Frame<'a> {
     }
 
     /// Verifies the body as a table `T` and returns it.
-    pub fn read<T>(&self) -> Result<T::Inner, DecodeError>
+    pub fn read<T>(&self) -> Result<T, DecodeError>
     where
-        T: Follow<'a> + Verifiable + 'a,
+        T: Follow<'a, Inner = T> + Verifiable + 'a,
     {
         let options = VerifierOptions {
             max_depth: 8,
