@@ -72,8 +72,7 @@ const fn bare(frame: &Frame<'_>) -> Result<(), DecodeError> {
 
 fn show<'a, T>(frame: &Frame<'a>, visit: &mut dyn FnMut(&dyn Debug)) -> Result<(), DecodeError>
 where
-    T: Follow<'a> + Verifiable + 'a,
-    T::Inner: Debug,
+    T: Follow<'a, Inner = T> + Verifiable + Debug + 'a,
 {
     visit(&frame.read::<T>()?);
     Ok(())
