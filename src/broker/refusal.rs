@@ -4,6 +4,7 @@
 //! `wire::ErrorCode`, a sentence with the number that mattered, and a limit.
 //! The match is exhaustive on purpose: a new reason asks for its words here.
 
+use routing::catalog::ChangeRefused;
 use storage::store::{NoteRefused, PublishRefused};
 use wire::record::RecordError;
 use wire::{ErrorCode, QueueId};
@@ -169,6 +170,35 @@ pub struct Words {
 const RETRY_SOON_MS: u32 = 100;
 
 impl Refusal {
+    /// Why the catalog stays as it is; `name` is the `field` as it was asked for.
+    pub fn of_change(refused: ChangeRefused, field: &'static str, name: &str) -> Self {
+        let name = name.to_owned();
+        match refused {
+            ChangeRefused::InvalidName { bytes } => Self::InvalidName { field, bytes },
+            ChangeRefused::InvalidChoice { field, value, value_max } => {
+                Self::InvalidArgument { field, value: value.into(), value_max: value_max.into() }
+            }
+            ChangeRefused::UnknownTopic => Self::UnknownTopic { name },
+            ChangeRefused::TopicExists => Self::TopicExists { name },
+            ChangeRefused::QueueCountInvalid { count, count_min } => {
+                Self::QueueCountInvalid { count: count.into(), count_min: count_min.into() }
+            }
+            ChangeRefused::LevelUnavailable => Self::LevelUnavailable,
+            ChangeRefused::TooManyTopics { count_max } => {
+                Self::TableFull { code: ErrorCode::TooManyTopics, count_max }
+            }
+            ChangeRefused::TooManyQueues { count_max } => {
+                Self::TableFull { code: ErrorCode::TooManyQueues, count_max }
+            }
+            ChangeRefused::TooManyGroups { count_max } => {
+                Self::TableFull { code: ErrorCode::TooManyGroups, count_max }
+            }
+            ChangeRefused::UnknownProducer { producer } => {
+                Self::UnknownProducer { producer: producer.0 }
+            }
+        }
+    }
+
     /// Code, sentence and numbers.
     pub fn words(&self) -> Words {
         match self {
