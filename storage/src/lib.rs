@@ -14,10 +14,17 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+mod chunk;
+#[cfg(test)]
+mod golden;
 pub mod log;
 pub mod plan;
+mod pool;
+mod recent;
 pub mod recovery;
+pub mod segment;
 pub mod store;
+mod superblock;
 
 pub use plan::{Disk, DiskFault, FileName, OpId, OpIds, Plan};
 pub use store::Store;

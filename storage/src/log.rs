@@ -1,11 +1,37 @@
 //! Log: the batches of all queues of one shard, in order.
-#![allow(unused_variables, clippy::unused_self, dead_code, reason = "signatures first; bodies follow at once")]
+//!
+//! ```text
+//!   0            durable_end          appended_end
+//!   |-- synced ------|-- in flight --|-- gathering --|
+//!                      one flush       grows until that flush is done
+//! ```
+//!
+//! Invariants:
+//!   1. One flush is in flight, so each batch knows that all before it are synced.
+//!   2. A batch stands in the file where its first append was told it would.
+//!   3. `durable_end` never moves back. An index is never used for two batches.
+//!   4. Publishes leave a quarter of a segment to notes: acks and deletes work on a full disk.
+//!   5. A segment goes only by `remove_oldest`, and only when a snapshot covers it.
+//!
+//! One per shard; the store calls it. No IO: it plans, the machine executes.
+//! Cost of an append: one copy into the gathering chunk; a flush allocates nothing
+//! but on the first batch of a segment (header and footer blocks).
 
-use crate::batch::{BatchView, Damage, SectionHeader};
-use crate::plan::{Disk, DiskFault, OpId, OpIds, Plan};
-use crate::recovery::Found;
+mod space;
+#[cfg(test)]
+mod tests;
+
+use crate::batch::{self, BatchHeader, BatchView, Damage, Home, SectionHeader, Stamp};
+use crate::chunk::{Chunks, round_up};
+use crate::plan::{Disk, DiskFault, FileName, OpId, OpIds, Plan};
+use crate::pool::Pool;
+use crate::recent::Recent;
+use crate::recovery::{self, Found, Recovered};
+use crate::segment::{Contents, Footer, Owner, SegmentHeader};
 use crate::store::{OpenError, RecoveryReport};
+use crate::superblock::Superblock;
 use bytes::Bytes;
+use std::collections::VecDeque;
 use wire::{LogIndex, ShardId, Term};
 
 /// How a log is set up: the part of `StoreConfig` it needs. Sizes in bytes.
@@ -62,7 +88,7 @@ pub struct BatchPlace {
 /// Why nothing was appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendRefused {
-    /// The gathering batch is full, or the next segment is not ready: try again after the next `start_flush` or `flushed`.
+    /// The gathering batch is full, or the next segment is not ready: try again after the next `start_flush` or `file_done`.
     Busy,
     /// The storage limit is reached, or the disk is full.
     StorageFull {
@@ -86,7 +112,7 @@ pub struct SegmentInfo {
     pub salt: u128,
     /// Index of its first batch.
     pub base: LogIndex,
-    /// Exclusive end of its batches so far.
+    /// Exclusive end of its synced batches.
     pub end: LogIndex,
     /// Newest acceptance in it, wall nanoseconds; 0 while it is empty.
     pub newest_ns: u64,
@@ -105,7 +131,7 @@ pub struct Usage {
     pub segments: usize,
     /// Segments made ready and empty.
     pub prepared: usize,
-    /// Nothing more can be prepared: limit reached or disk full.
+    /// Nothing more can be made ready: limit reached or disk full.
     pub full: bool,
 }
 
@@ -129,10 +155,59 @@ pub struct LogOpened {
     pub report: RecoveryReport,
 }
 
-/// One shard's log.
+/// One shard's log. Lives as long as its shard.
 #[derive(Debug)]
 pub struct Log {
-    _outline: (),
+    config: LogConfig,
+    chunks: Chunks,
+    gathering: Option<Gathering>,
+    flight: Option<Flight>,
+    recent: Recent,
+    /// Ascending; the last is the one written to, unless it is sealed.
+    segments: VecDeque<Segment>,
+    pool: Pool,
+    /// As it will be written next.
+    superblock: Superblock,
+    superblock_dirty: bool,
+    superblock_write: Option<OpId>,
+    /// Footers and deletions in flight, and whether they free space.
+    tasks: Vec<(OpId, bool)>,
+    /// Index of the batch that gathers now, or next.
+    next_index: LogIndex,
+    durable_end: LogIndex,
+    /// Identity checksum of the newest closed batch.
+    previous: u32,
+    /// Of the newest closed batch.
+    wall_ns: u64,
+}
+
+/// A segment that holds batches, or will hold the gathering one.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) info: SegmentInfo,
+    pub(crate) header: SegmentHeader,
+    pub(crate) contents: Contents,
+    /// Where the next batch goes.
+    pub(crate) end_position: u32,
+    pub(crate) last_identity: u32,
+}
+
+/// The batch that appends go into.
+#[derive(Debug)]
+struct Gathering {
+    position: u32,
+    /// Zeroes before its body in the gathering memory.
+    room: usize,
+    body_bytes: usize,
+    body_bytes_max: usize,
+    section_count: u32,
+    starts_segment: bool,
+}
+
+#[derive(Debug)]
+struct Flight {
+    op: OpId,
+    place: BatchPlace,
 }
 
 impl Log {
@@ -143,83 +218,303 @@ impl Log {
         start: Start,
         visit: &mut dyn FnMut(Found<'_>),
     ) -> Result<LogOpened, OpenError> {
-        unimplemented!()
+        let recovered = recovery::recover(config, disk, start, visit)?;
+        Ok(Self::resume(config, recovered))
+    }
+
+    fn resume(config: &LogConfig, recovered: Recovered) -> LogOpened {
+        let batch_bytes = largest_batch_bytes(config);
+        let chunk_bytes = 4 * batch_bytes;
+        let chunk_count = config.recent_bytes_max.div_ceil(3 * batch_bytes) + 3;
+        let log = Self {
+            config: config.clone(),
+            chunks: Chunks::new(chunk_bytes, chunk_count),
+            gathering: None,
+            flight: None,
+            recent: Recent::new(config.recent_bytes_max),
+            segments: recovered.segments,
+            pool: recovered.pool,
+            superblock: recovered.superblock,
+            superblock_dirty: false,
+            superblock_write: None,
+            tasks: Vec::with_capacity(16),
+            next_index: recovered.next_index,
+            durable_end: recovered.next_index,
+            previous: recovered.previous,
+            wall_ns: recovered.wall_ns,
+        };
+        LogOpened { log, report: recovered.report }
     }
 
     // ---- writing ----
 
     /// Copies a section into the gathering batch. `header.records_bytes` is `records.len()`.
-    pub fn append(&mut self, header: &SectionHeader, records: &[u8], purpose: Purpose) -> Result<Placed, AppendRefused> {
-        unimplemented!()
+    pub fn append(
+        &mut self,
+        header: &SectionHeader,
+        records: &[u8],
+        purpose: Purpose,
+    ) -> Result<Placed, AppendRefused> {
+        debug_assert_eq!(header.records_bytes as usize, records.len(), "the header tells the length");
+        let section_bytes = batch::SECTION_HEADER_BYTES + records.len();
+        self.admit(section_bytes, purpose)?;
+        if self.gathering.is_none() {
+            self.open_batch(section_bytes)?;
+        }
+        let index = self.next_index;
+        let (Some(gathering), Some(segment)) = (&mut self.gathering, self.segments.back_mut()) else {
+            return Err(AppendRefused::Busy);
+        };
+        let placed = Placed {
+            index,
+            segment: segment.info.number,
+            position: gathering.position,
+            section_position: u32::try_from(gathering.body_bytes).expect("bounded by `admit`"),
+        };
+        batch::write_section(self.chunks.gathering(), header, records);
+        gathering.body_bytes += section_bytes;
+        gathering.section_count += 1;
+        segment.contents.count(header);
+        segment.info.newest_ns = segment.contents.newest_ns;
+        Ok(placed)
     }
+
     /// Whether something waits for a flush.
     pub fn gathered(&self) -> bool {
-        unimplemented!()
+        self.gathering.is_some()
     }
+
     /// The flush in flight.
     pub fn in_flight(&self) -> Option<OpId> {
-        unimplemented!()
+        self.flight.as_ref().map(|flight| flight.op)
     }
+
     /// Closes the gathering batch and says how to write it. Does nothing when none gathers or a flush is in flight.
     pub fn start_flush(&mut self, wall_ns: u64, ops: &mut OpIds, plans: &mut Vec<Plan>) {
-        unimplemented!()
+        if self.flight.is_some() {
+            return;
+        }
+        let Some(gathering) = self.gathering.take() else { return };
+        let head = gathering.starts_segment.then(|| self.start_segment(ops, plans));
+        let (header, batch) = self.close(&gathering, wall_ns);
+        let place = BatchPlace {
+            index: self.next_index,
+            segment: self.active().info.number,
+            position: gathering.position,
+            bytes: u32::try_from(batch.len()).expect("bounded by `admit`"),
+        };
+        let body = batch.slice(header.body_start..header.body_start + header.body_bytes);
+        self.recent.push(place.index, body, batch.len());
+        self.previous = header.identity_checksum;
+        self.next_index = place.index.next();
+        let segment = self.active();
+        segment.end_position = place.position + place.bytes;
+        segment.last_identity = header.identity_checksum;
+        segment.contents.batch_count += 1;
+        let op = ops.draw();
+        self.flight = Some(Flight { op, place });
+        let (segment, position) = (place.segment, place.position);
+        plans.push(Plan::Flush { op, segment, head, position, batch });
     }
-    /// Prepares segments, updates the superblock, retries what the full disk refused. Call each turn; cheap when idle.
-    pub fn maintain(&mut self, mono_ns: u64, ops: &mut OpIds, plans: &mut Vec<Plan>) {
-        unimplemented!()
-    }
-    /// When `maintain` wants to be called though nothing happened, monotonic.
-    pub fn deadline_ns(&self) -> Option<u64> {
-        unimplemented!()
-    }
+
     /// The flush is on the disk: `durable_end` moved past this batch. `None` when `op` is not the flush in flight.
     pub fn flushed(&mut self, op: OpId) -> Option<BatchPlace> {
-        unimplemented!()
+        let place = self.flight.take_if(|flight| flight.op == op)?.place;
+        assert!(place.index >= self.durable_end, "invariant 3");
+        self.durable_end = place.index.next();
+        if let Some(segment) = self.segment_mut(place.segment) {
+            segment.info.end = place.index.next();
+        }
+        self.superblock.tail_segment = place.segment;
+        Some(place)
     }
+
+    /// Gives the gathering batch the header it is written with.
+    fn close(&mut self, gathering: &Gathering, wall_ns: u64) -> (BatchHeader, Bytes) {
+        self.wall_ns = self.wall_ns.max(wall_ns);
+        let stamp = Stamp {
+            home: self.home(self.active_salt()),
+            index: self.next_index,
+            term: self.term(),
+            wall_ns: self.wall_ns,
+            previous: self.previous,
+            synced_end: self.durable_end,
+            section_count: gathering.section_count,
+        };
+        let header = batch::close(self.chunks.gathering(), gathering.room, &stamp);
+        (header, self.chunks.take())
+    }
+
+    /// Seals the segment that is left, and returns the head of the one that starts.
+    fn start_segment(&mut self, ops: &mut OpIds, plans: &mut Vec<Plan>) -> Bytes {
+        let (base, previous, wall_ns) = (self.next_index, self.previous, self.wall_ns);
+        let segment = self.active();
+        segment.header.base = base;
+        segment.header.previous = previous;
+        segment.header.wall_ns = wall_ns;
+        let head = segment.header.encode();
+        let left = self.segments.len().checked_sub(2).and_then(|at| self.segments.get_mut(at));
+        if let Some(left) = left.filter(|left| !left.info.sealed) {
+            let op = ops.draw();
+            plans.push(left.seal(op, base));
+            self.tasks.push((op, false));
+        }
+        self.superblock_dirty = true;
+        head
+    }
+
+    // ---- turns ----
+
+    /// Prepares segments, updates the superblock, retries what the full disk refused. Call each turn; cheap when idle.
+    pub fn maintain(&mut self, mono_ns: u64, ops: &mut OpIds, plans: &mut Vec<Plan>) {
+        self.pool.maintain(mono_ns, self.segments.len(), ops, plans);
+        if self.superblock_dirty && self.superblock_write.is_none() {
+            let op = ops.draw();
+            self.superblock.sequence += 1;
+            self.superblock.synced_end = self.durable_end;
+            plans.push(Plan::WriteSuperblock { op, copy: self.superblock.encode() });
+            self.superblock_write = Some(op);
+            self.superblock_dirty = false;
+        }
+    }
+
+    /// When `maintain` wants to be called though nothing happened, monotonic.
+    pub fn deadline_ns(&self) -> Option<u64> {
+        self.pool.deadline_ns()
+    }
+
     /// A file task ended. `Ok(false)`: it is none of the log's. `Err`: the process must end with code 74.
     pub fn file_done(&mut self, op: OpId, result: Result<(), DiskFault>) -> Result<bool, DiskFault> {
-        unimplemented!()
+        if self.superblock_write.take_if(|write| *write == op).is_some() {
+            return result.map(|()| true);
+        }
+        if let Some(at) = self.tasks.iter().position(|(task, _)| *task == op) {
+            let (_, frees) = self.tasks.swap_remove(at);
+            if frees {
+                self.pool.space_freed();
+            }
+            return result.map(|()| true);
+        }
+        self.pool.file_done(op, result).transpose().map(|done| done.is_some())
     }
 
     // ---- reading ----
 
     /// Exclusive end of the synced log.
     pub fn durable_end(&self) -> LogIndex {
-        unimplemented!()
+        self.durable_end
     }
-    /// Index the next opened batch gets: exclusive end of everything appended, the gathering batch included.
+
+    /// Exclusive end of everything appended, the gathering batch included.
     pub fn appended_end(&self) -> LogIndex {
-        unimplemented!()
+        if self.gathering.is_some() { self.next_index.next() } else { self.next_index }
     }
+
     /// The log's term.
     pub fn term(&self) -> Term {
-        unimplemented!()
+        self.superblock.term
     }
+
     /// The body of one of the newest batches (closed, perhaps still in flight), from memory; sections are read with `batch::section_at`.
     pub fn recent(&self, index: LogIndex) -> Option<&Bytes> {
-        unimplemented!()
+        self.recent.get(index)
     }
+
     /// Checks a batch read back from the disk (all of its padded bytes).
     pub fn verify(&self, place: BatchPlace, bytes: &Bytes) -> Result<BatchView, Damage> {
-        unimplemented!()
+        let at = self.segments.binary_search_by_key(&place.segment, |segment| segment.info.number);
+        let segment = at.ok().and_then(|at| self.segments.get(at)).ok_or(Damage::Misplaced)?;
+        let header = BatchHeader::decode(bytes)?;
+        if header.home != self.home(segment.info.salt) || header.index != place.index {
+            return Err(Damage::Misplaced);
+        }
+        header.verify(bytes)
     }
+
     /// The segments that hold batches, oldest first; the last is being written.
     pub fn segments(&self) -> impl Iterator<Item = &SegmentInfo> {
-        std::iter::empty()
-    }
-    /// How full it is.
-    pub fn usage(&self) -> Usage {
-        unimplemented!()
+        self.segments.iter().map(|segment| &segment.info)
     }
 
     // ---- keeping and forgetting ----
 
     /// Remembers in the superblock that a snapshot holds everything below `from`.
     pub fn set_snapshot(&mut self, from: LogIndex) {
-        unimplemented!()
+        self.superblock.snapshot_from = self.superblock.snapshot_from.max(from);
+        self.superblock_dirty = true;
     }
-    /// Forgets the oldest segment and plans its deletion. `None`: only the active one is left. Never one that the newest snapshot does not cover.
+
+    /// Forgets the oldest segment and plans its deletion. `None`: only the active one is left, or the newest snapshot does not cover it.
     pub fn remove_oldest(&mut self, ops: &mut OpIds, plans: &mut Vec<Plan>) -> Option<SegmentInfo> {
-        unimplemented!()
+        let oldest = self.segments.front()?.info;
+        if !oldest.sealed || self.segments.len() < 2 || oldest.end > self.superblock.snapshot_from {
+            return None;
+        }
+        self.segments.pop_front();
+        let op = ops.draw();
+        plans.push(Plan::Remove { op, file: FileName::Segment(oldest.number) });
+        self.tasks.push((op, true));
+        Some(oldest)
     }
+
+    fn active(&mut self) -> &mut Segment {
+        self.segments.back_mut().expect("a batch gathers, so its segment is there")
+    }
+
+    fn active_salt(&self) -> u128 {
+        self.segments.back().map_or(0, |segment| segment.info.salt)
+    }
+
+    fn segment_mut(&mut self, number: u64) -> Option<&mut Segment> {
+        self.segments.iter_mut().rev().find(|segment| segment.info.number == number)
+    }
+
+    fn home(&self, salt: u128) -> Home {
+        home(&self.superblock.owner, salt)
+    }
+}
+
+impl Segment {
+    /// A segment in use, as its header tells, holding nothing yet.
+    pub(crate) fn new(header: SegmentHeader) -> Self {
+        let info = SegmentInfo {
+            number: header.number,
+            bytes: header.bytes,
+            salt: header.salt,
+            base: header.base,
+            end: header.base,
+            newest_ns: 0,
+            sealed: false,
+        };
+        let end_position = crate::segment::HEAD_BYTES;
+        Self { info, header, contents: Contents::default(), end_position, last_identity: header.previous }
+    }
+
+    /// Leaves the segment for ever; the log goes on at `next_base`.
+    pub(crate) fn seal(&mut self, op: OpId, next_base: LogIndex) -> Plan {
+        self.info.sealed = true;
+        let footer = Footer {
+            header: self.header,
+            end: self.info.end,
+            next_base,
+            end_position: self.end_position,
+            last_identity: self.last_identity,
+            contents: std::mem::take(&mut self.contents),
+        };
+        let position = u64::from(self.header.batches_end());
+        Plan::WriteAt { op, file: FileName::Segment(self.info.number), position, bytes: footer.encode() }
+    }
+}
+
+/// What every batch of a segment says of its log.
+pub(crate) fn home(owner: &Owner, salt: u128) -> Home {
+    let bytes = owner.cluster_id.to_le_bytes();
+    let half = |range: std::ops::Range<usize>| u64::from(crc32fast::hash(&bytes[range]));
+    Home { cluster_hash: half(0..8) << 32 | half(8..16), shard: owner.shard, salt }
+}
+
+/// The largest batch a log of this configuration writes, with its header, in bytes.
+fn largest_batch_bytes(config: &LogConfig) -> usize {
+    let body = config.batch_bytes_max.max(space::section_bytes_max(config));
+    batch::header_room(body) + round_up(body)
 }
