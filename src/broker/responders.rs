@@ -92,6 +92,8 @@ struct Opening {
 #[derive(Debug, Default)]
 pub(super) struct Desks {
     by_topic: BTreeMap<TopicId, Desk>,
+    /// At which desk a responder sits.
+    desk_of: BTreeMap<MemberId, TopicId>,
     opening: BTreeMap<MemberId, Opening>,
     /// Responders with their connection on this shard.
     at_home: BTreeMap<MemberId, (Peer, TopicId)>,
@@ -173,6 +175,11 @@ impl Broker {
 
     pub(super) fn on_offering(&mut self, turn: &mut Turn<'_>, offering: Offering) {
         let Offering { responder, peer, topic, concurrency } = offering;
+        if self.catalogue.replica().topic(topic).is_none() {
+            // Deleted meanwhile: nobody will ask here.
+            return self.send_call(turn, peer.shard, CallMail::Serving { responder });
+        }
+        self.desks.desk_of.insert(responder, topic);
         let desk = self.desks.by_topic.entry(topic).or_default();
         let concurrency = concurrency as usize;
         desk.responders.push(Responder { id: responder, peer, concurrency, in_service: Vec::new() });
@@ -216,6 +223,7 @@ impl Broker {
 
     /// A responder hands in its coat: nothing more for it, but what it has it may still answer.
     pub(super) fn end_responder(&mut self, turn: &mut Turn<'_>, responder: MemberId, topic: TopicId) {
+        self.desks.desk_of.remove(&responder);
         if let Some(desk) = self.desks.by_topic.get_mut(&topic) {
             desk.responders.retain(|known| known.id != responder);
         }
@@ -228,10 +236,12 @@ impl Broker {
         self.desks.opening.retain(|_, opening| opening.origin.peer != peer);
         let mut lost = Vec::new();
         let mut topics = Vec::new();
-        for (topic, desk) in &mut self.desks.by_topic {
+        let Desks { by_topic, desk_of, .. } = &mut self.desks;
+        for (topic, desk) in by_topic {
             let before = desk.responders.len();
             desk.responders.retain_mut(|responder| {
                 if responder.peer == peer {
+                    desk_of.remove(&responder.id);
                     lost.append(&mut responder.in_service);
                 }
                 responder.peer != peer
@@ -253,6 +263,7 @@ impl Broker {
         if let Some(desk) = self.desks.by_topic.get_mut(&topic) {
             desk.responders.clear();
         }
+        self.desks.desk_of.retain(|_, served| *served != topic);
         self.desks.at_home.retain(|_, (_, served)| *served != topic);
         self.end_waiting_without_responder(turn, topic);
         self.desks.by_topic.remove(&topic);
@@ -358,17 +369,12 @@ impl Broker {
     }
 
     pub(super) fn on_freed(&mut self, turn: &mut Turn<'_>, responder: MemberId, address: Address) {
-        let mut topic_with_room = None;
-        for (topic, desk) in &mut self.desks.by_topic {
-            if let Some(known) = desk.responders.iter_mut().find(|known| known.id == responder) {
-                known.in_service.retain(|busy| *busy != address);
-                topic_with_room = Some(*topic);
-                break;
-            }
+        let Some(topic) = self.desks.desk_of.get(&responder).copied() else { return };
+        let Some(desk) = self.desks.by_topic.get_mut(&topic) else { return };
+        if let Some(known) = desk.responders.iter_mut().find(|known| known.id == responder) {
+            known.in_service.retain(|busy| *busy != address);
         }
-        if let Some(topic) = topic_with_room {
-            self.hand_out(turn, topic);
-        }
+        self.hand_out(turn, topic);
     }
 
     /// Gives waiting requests to responders that have room.
