@@ -1,0 +1,99 @@
+//! Rpc: requests through a node, one at a time, requester and responder on one thread.
+//!
+//! The same shape as the floor's two hops, so the ratio of the two is what the
+//! bus costs: frames, checksums, routing, deadlines, and the SDK on both ends.
+
+use crate::clock::{Cores, Moment, pin};
+use crate::command::BenchError;
+use crate::ends::Wait;
+use crate::measured::{Measured, Spans};
+use client::{
+    Client, ClientConfig, NewRecord, Outcome, Requester, RequesterConfig, Responder,
+    ResponderConfig, TopicKind, TopicSettings, Waiting,
+};
+use std::time::Duration;
+
+/// How requests are measured.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    /// The node.
+    pub server: String,
+    /// The service; made if it is not there.
+    pub service: String,
+    /// Length of request and reply, in bytes.
+    pub message_bytes: usize,
+    /// How the SDK waits.
+    pub wait: Wait,
+    /// Where this side runs.
+    pub cores: Cores,
+    /// How long to measure.
+    pub span: Duration,
+}
+
+/// Requests that are not counted.
+const WARM_UP_COUNT: u64 = 2000;
+/// Nothing of a closed loop takes so long.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// A client that waits as `wait` says.
+pub fn connect(server: &str, wait: Wait) -> Result<Client, BenchError> {
+    let mut config = ClientConfig::new(server);
+    "defibus-bench".clone_into(&mut config.name);
+    config.waiting = match wait {
+        Wait::Spin => Waiting::Spin,
+        Wait::Sleep => Waiting::Sleep,
+    };
+    Client::connect(config).map_err(BenchError::Connect)
+}
+
+/// Measures requests one after another.
+pub fn measure(requests: &Requests) -> Result<Measured, BenchError> {
+    pin(requests.cores.client);
+    let (asking, answering) =
+        (connect(&requests.server, requests.wait)?, connect(&requests.server, requests.wait)?);
+    make_service(&asking, &requests.service)?;
+    let mut requester = asking.requester(RequesterConfig::default());
+    let config = ResponderConfig::new(&requests.service);
+    let mut responder = answering.responder(config).map_err(BenchError::Call)?;
+    let body = vec![0x5A; requests.message_bytes];
+    let mut once = || call(&mut requester, &mut responder, &requests.service, &body);
+    for _ in 0..WARM_UP_COUNT {
+        once()?;
+    }
+    let mut spans = Spans::default();
+    let all = Moment::now();
+    while all.elapsed() < requests.span {
+        let begun = Moment::now();
+        once()?;
+        spans.add(begun.elapsed());
+    }
+    let setting = format!("{} B, {}", requests.message_bytes, requests.wait.word());
+    Ok(Measured::new("request-reply", setting, &spans, all.elapsed()))
+}
+
+/// One request, answered here, and its outcome.
+fn call(
+    requester: &mut Requester,
+    responder: &mut Responder,
+    service: &str,
+    body: &[u8],
+) -> Result<(), BenchError> {
+    let record = NewRecord::new(body);
+    let ticket = requester.begin(service, &record, DEADLINE).map_err(BenchError::Begin)?;
+    let call = responder.next(DEADLINE).map_err(BenchError::Consume)?;
+    let call = call.ok_or(BenchError::Outcome("the responder was not called in time"))?;
+    let answer = NewRecord::new(call.body());
+    responder.reply_only(&call, &answer).map_err(BenchError::Call)?;
+    responder.next(Duration::ZERO).map_err(BenchError::Consume)?;
+    match requester.poll(DEADLINE) {
+        Some((ended, Outcome::Reply(reply))) if ended == ticket && reply.body() == body => Ok(()),
+        Some((_, outcome)) => Err(BenchError::Outcome(outcome.name())),
+        None => Err(BenchError::Outcome("no outcome")),
+    }
+}
+
+fn make_service(client: &Client, service: &str) -> Result<(), BenchError> {
+    let settings = TopicSettings { kind: TopicKind::Service, ..TopicSettings::default() };
+    client.admin().topic_create(service, settings).map_err(BenchError::Call)?;
+    Ok(())
+}
