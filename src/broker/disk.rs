@@ -209,8 +209,9 @@ impl Broker {
             }
             TIMER_REQUESTS => self.end_due_requests(turn),
             TIMER_LEASES => self.on_leases_due(turn),
-            // The turn's end does what these two are for.
-            TIMER_STORAGE | TIMER_MAILBOX => {}
+            TIMER_MAILBOX => self.look_again(),
+            // The turn's end does what it is for.
+            TIMER_STORAGE => {}
             _ => unreachable!("timer token {token} was never armed"),
         }
     }

@@ -6,6 +6,7 @@
 //! is held: a connection of ours is not read further, a forwarded frame waits in
 //! a list bounded by what its sender was let in with.
 
+use super::disk::TIMER_MAILBOX;
 use super::mail::{Mail, Origin};
 use super::outgoing::Turn;
 use super::post::MailClass;
@@ -27,12 +28,21 @@ pub(super) struct Held {
     forwarded: VecDeque<(Origin, Bytes)>,
     /// Whether what was held may be taken now: a flush ended, or a mailbox has room.
     ready: bool,
+    /// Whether `TIMER_MAILBOX` is under way.
+    is_armed: bool,
 }
+
+/// Room in a mailbox makes no event of its own: what waits for it looks again this often, in nanoseconds.
+const LOOK_AGAIN_NS: u64 = 1_000_000;
 
 impl Held {
     /// Says that a flush ended or memory became free.
     pub(super) fn retry(&mut self) {
         self.ready = true;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.forwarded.is_empty()
     }
 }
 
@@ -90,23 +100,33 @@ impl Broker {
         }
     }
 
-    /// At the end of a turn: lets held frames try again.
-    pub(super) fn resume_held(&mut self, turn: &mut Turn<'_>, mailbox_is_full: bool) {
-        if !self.held.ready && mailbox_is_full {
-            return;
-        }
-        let only_mail_waits = !self.held.ready && !self.disk.flush_in_flight();
-        if !self.held.ready && !only_mail_waits {
-            return;
-        }
-        self.held.ready = false;
-        while let Some((origin, bytes)) = self.held.forwarded.pop_front() {
-            if !self.handle_forwarded(turn, origin, bytes) {
-                break;
+    /// At the end of a turn: lets held frames try again, if anything changed that they may wait for.
+    pub(super) fn resume_held(&mut self, turn: &mut Turn<'_>, mails_wait: bool) {
+        let only_mail_was_full = !mails_wait && !self.disk.flush_in_flight();
+        if self.held.ready || only_mail_was_full {
+            self.held.ready = false;
+            self.handle_held_forwards(turn);
+            for connection in std::mem::take(&mut self.held.connections) {
+                turn.effects.list.push(Effect::Resume { connection });
             }
         }
-        for connection in std::mem::take(&mut self.held.connections) {
-            turn.effects.list.push(Effect::Resume { connection });
+        if (mails_wait || !self.held.is_empty()) && !self.held.is_armed {
+            self.held.is_armed = true;
+            let at_ns = turn.now.mono_ns + LOOK_AGAIN_NS;
+            turn.effects.list.push(Effect::Arm { token: TIMER_MAILBOX, at_ns });
+        }
+    }
+
+    /// `TIMER_MAILBOX`: the end of this turn looks again.
+    pub(super) fn look_again(&mut self) {
+        self.held.is_armed = false;
+    }
+
+    fn handle_held_forwards(&mut self, turn: &mut Turn<'_>) {
+        while let Some((origin, bytes)) = self.held.forwarded.pop_front() {
+            if !self.handle_forwarded(turn, origin, bytes) {
+                return;
+            }
         }
     }
 
