@@ -111,8 +111,8 @@ impl Catalog {
     pub fn rebuild<B: AsRef<[u8]>>(changes: &[B]) -> Result<Self, CatalogError> {
         let mut catalog = Self::default();
         for (number, bytes) in changes.iter().enumerate() {
-            let change = Change::decode(bytes.as_ref())
-                .map_err(|error| CatalogError { number, error })?;
+            let change =
+                Change::decode(bytes.as_ref()).map_err(|error| CatalogError { number, error })?;
             catalog.apply(&change);
         }
         Ok(catalog)
@@ -233,14 +233,14 @@ impl Catalog {
 
     /// The shortest history that makes this catalog.
     pub fn snapshot_changes(&self) -> Vec<Change> {
-        let topics = self.topics.values().map(|topic| Change {
-            version: topic.version,
-            subject: Subject::Topic(topic.clone()),
-        });
-        let groups = self.groups.values().map(|group| Change {
-            version: group.version,
-            subject: Subject::Group(group.clone()),
-        });
+        let topics = self
+            .topics
+            .values()
+            .map(|topic| Change { version: topic.version, subject: Subject::Topic(topic.clone()) });
+        let groups = self
+            .groups
+            .values()
+            .map(|group| Change { version: group.version, subject: Subject::Group(group.clone()) });
         let producers = self.producers.iter().map(|(id, producer)| Change {
             version: producer.version,
             subject: Subject::Producer {

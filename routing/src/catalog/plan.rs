@@ -122,8 +122,7 @@ impl Catalog {
         limits: &Limits,
     ) -> Result<Planned<TopicId>, ChangeRefused> {
         let level = checked_level(wish.kind, wish.level)?;
-        check_name(wish.name)
-            .map_err(|_| ChangeRefused::InvalidName { bytes: wish.name.len() })?;
+        check_name(wish.name).map_err(|_| ChangeRefused::InvalidName { bytes: wish.name.len() })?;
         check_queue_count(wish.queue_count, 1)?;
         if let Some(topic) = self.topic_by_name(wish.name) {
             return granted_before(topic, wish, level);
