@@ -1,4 +1,4 @@
-//! Counts: how many crates each product pulls in, against what we allow ourselves.
+//! Counts: how many crates of others each product pulls in, against what we allow ourselves.
 
 use super::Finding;
 use crate::process::{cargo, output, say};
@@ -46,15 +46,15 @@ pub fn check(root: &Path) -> Result<Vec<Finding>, String> {
 }
 
 fn compare(name: &str, crates: usize, crates_max: usize) -> Option<Finding> {
-    say(&format!("crates of {name}: {crates} of {crates_max}"));
+    say(&format!("crates of others in {name}: {crates} of {crates_max}"));
     (crates > crates_max)
         .then(|| Finding::of(name, format!("{crates} crates, {crates_max} are allowed")))
 }
 
-/// `cargo tree` marks what it printed before with `(*)`.
+/// Crates of others. `cargo tree` marks what it printed before with `(*)`, and ours with their path.
 fn distinct(listing: &str) -> usize {
     let names = listing.lines().map(|line| line.trim_end_matches(" (*)").trim());
-    names.filter(|line| !line.is_empty()).collect::<BTreeSet<_>>().len()
+    names.filter(|line| !line.is_empty() && !line.contains(" (/")).collect::<BTreeSet<_>>().len()
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_crate_counts_once() {
-        assert_eq!(distinct("a v1\nb v1\na v1 (*)\n\nb v2\n"), 3);
+        assert_eq!(distinct("ours v1 (/src)\na v1\nb v1\na v1 (*)\n\nb v2\n"), 3);
     }
 
     #[test]
