@@ -78,10 +78,10 @@ codes! {
 
     // 03xx publishing
     DepthReached = 0x0301, Later, "the queue's depth limit is reached: its consumers are behind", "add consumers, or raise it: defibus topic alter NAME --depth N";
-    StorageFull = 0x0302, Later, "the storage limit is reached", "free disk space, shorten retention, or raise `storage.limit`";
+    StorageFull = 0x0302, Later, "the storage limit is reached", "free disk space, shorten retention, or raise `storage.limit_bytes`";
     MemoryFull = 0x0303, Later, "the memory ring of this queue is full", "let consumers catch up, or use level durable";
     RecordInvalid = 0x0304, No, "a record fails its checksum or its limits", "the message names the record; check the client and its memory";
-    RecordTooLarge = 0x0305, No, "a record is larger than the node takes", "send smaller records, or raise `limits.record`";
+    RecordTooLarge = 0x0305, No, "a record is larger than the node takes", "send smaller records, or raise `limits.record_bytes`";
     ProducerFenced = 0x0306, No, "a newer epoch of this producer exists", "another instance uses this producer id: open a new one";
     SequenceGap = 0x0307, No, "a sequence is missing before this one", "resend from the expected sequence";
     UnknownProducer = 0x0308, No, "this producer is not known here, or was forgotten", "open the producer again; records in doubt may be there or not";
