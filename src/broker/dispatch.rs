@@ -156,7 +156,6 @@ impl Broker {
             | Kind::TopicAlter
             | Kind::TopicDelete
             | Kind::ProducerOpen
-            | Kind::Subscribe
             | Kind::Unsubscribe
             | Kind::GroupList
             | Kind::GroupDescribe
@@ -176,6 +175,7 @@ impl Broker {
             | Kind::TopicList
             | Kind::Route
             | Kind::Offsets
+            | Kind::Subscribe
             | Kind::Serve
             | Kind::Unserve
             | Kind::Request

@@ -1,58 +1,39 @@
 //! Leases: who owns a queue of this shard, for each group; at most one member at a time.
+//!
+//! ```text
+//!   shard 0 --Assign--> [revoke the owner, let it drain] --> grant noted --> durable --> Assigned to the member
+//! ```
+//!
+//! Shard 0 says who is to have a queue; only the shard of the queue grants. So two
+//! decisions that overtake each other cost a little time, never a second owner. The
+//! machine of one lease is in `lease`.
 
-use super::mail::Peer;
+use super::deadlines::Deadlines;
+use super::disk::{TIMER_LEASES, Waiter};
+use super::gather::Gather;
+use super::lease::{Credit, Lease, Reign, Start, Tenant};
+use super::mail::{Origin, Peer};
 use super::members::Joining;
 use super::outgoing::Turn;
+use super::refusal::Refusal;
+use super::retries::Retries;
 use super::step::Broker;
-use wire::table::RevokeReason;
-use wire::{GroupId, MemberId, Offset, QueueId, TopicId};
+use shard::Effect;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use storage::plan::OpId;
+use storage::store::QueueEnds;
+use wire::table::{self, RevokeReason};
+use wire::{Epoch, GroupId, Kind, MemberId, Offset, QueueId, TopicId};
 
-/// Where a group without a position begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// At the oldest record.
-    First,
-    /// After the newest record.
-    Last,
-    /// At this offset, or the nearest there is.
-    Offset(Offset),
-    /// At the first record accepted at or after this wall-clock time.
-    Time {
-        /// Nanoseconds since 1970.
-        time_ns: u64,
-    },
-}
-
-/// What may still be sent under one lease.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Credit {
-    /// Records.
-    pub records: u64,
-    /// Bytes of records.
-    pub bytes: u64,
-}
-
-/// The member a queue is given to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tenant {
-    /// Who.
-    pub member: MemberId,
-    /// Its home connection.
-    pub peer: Peer,
-    /// Where to begin if the group has no position.
-    pub start: Start,
-    /// What may be sent at first.
-    pub credit: Credit,
-    /// Only looks: nothing is to be acknowledged, the position stays.
-    pub observe: bool,
-}
+/// A queue of this shard and a group.
+pub(super) type LeaseKey = (QueueId, GroupId);
 
 /// Between the shard that decides (0) and the owners of queues.
 #[derive(Debug)]
 pub enum LeaseMail {
     /// To shard 0: somebody subscribes.
     Join(Box<Joining>),
-    /// To the owner: this member is to have the queue; whoever has it now is revoked first.
+    /// To the queue's shard: this member is to have it; whoever has it now is revoked first.
     Assign {
         /// Which queue.
         queue: QueueId,
@@ -61,7 +42,7 @@ pub enum LeaseMail {
         /// To whom.
         tenant: Tenant,
     },
-    /// To the owner: this member is no longer to have the queue.
+    /// To the queue's shard: this member is not to have it any more.
     Revoke {
         /// Which queue.
         queue: QueueId,
@@ -74,23 +55,357 @@ pub enum LeaseMail {
     },
 }
 
-/// The leases of this shard's queues.
+/// The leases of this shard's queues. One entry for each position some member had since the start.
 #[derive(Debug, Default)]
-pub(super) struct Leases {}
+pub(super) struct Leases {
+    table: BTreeMap<LeaseKey, Lease>,
+    /// Where a connection has a lease, waits for one, or did.
+    of_peer: BTreeMap<Peer, BTreeSet<LeaseKey>>,
+    /// Those that may have something to deliver, in turn.
+    dirty: VecDeque<LeaseKey>,
+    /// Those with a note the log had no room for: tried again at each turn's end.
+    unnoted: BTreeSet<LeaseKey>,
+    reads: Vec<(OpId, LeaseKey)>,
+    deadlines: Deadlines<LeaseKey>,
+    pub(super) gather: Gather,
+    /// The offsets of the ack at hand.
+    pub(super) offsets: Vec<Offset>,
+}
 
 impl Leases {
     /// More of this queue became visible: its leases have something to deliver.
-    pub(super) fn mark_dirty(&mut self, _queue: QueueId) {}
+    pub(super) fn mark_dirty(&mut self, queue: QueueId) {
+        let of_queue = (queue, GroupId(0))..=(queue, GroupId(u32::MAX));
+        for (key, lease) in self.table.range_mut(of_queue) {
+            if !lease.is_dirty {
+                lease.is_dirty = true;
+                self.dirty.push_back(*key);
+            }
+        }
+    }
+
+    /// This lease may have something to deliver.
+    pub(super) fn mark(&mut self, key: LeaseKey) {
+        if let Some(lease) = self.table.get_mut(&key)
+            && !lease.is_dirty
+        {
+            lease.is_dirty = true;
+            self.dirty.push_back(key);
+        }
+    }
+
+    /// Takes the next one from the list `mark` fills.
+    pub(super) fn next_dirty(&mut self) -> Option<LeaseKey> {
+        loop {
+            let key = self.dirty.pop_front()?;
+            if let Some(lease) = self.table.get_mut(&key) {
+                lease.is_dirty = false;
+                return Some(key);
+            }
+        }
+    }
+
+    pub(super) fn get(&self, key: LeaseKey) -> Option<&Lease> {
+        self.table.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: LeaseKey) -> Option<&mut Lease> {
+        self.table.get_mut(&key)
+    }
+
+    /// A lease, and where its records are read into.
+    pub(super) fn with_gather(&mut self, key: LeaseKey) -> (Option<&mut Lease>, &mut Gather) {
+        (self.table.get_mut(&key), &mut self.gather)
+    }
+
+    /// The lease a member speaks of, if it still has it under that epoch.
+    pub(super) fn find(
+        &self,
+        queue: QueueId,
+        member: u64,
+        epoch: u32,
+    ) -> Result<LeaseKey, Refusal> {
+        let of_queue = (queue, GroupId(0))..=(queue, GroupId(u32::MAX));
+        let mut current = 0;
+        for (key, lease) in self.table.range(of_queue) {
+            let Some(owner) = lease.owner().filter(|owner| owner.tenant.member.0 == member) else {
+                continue;
+            };
+            if owner.epoch.0 == epoch {
+                return Ok(*key);
+            }
+            current = owner.epoch.0;
+        }
+        Err(Refusal::LeaseFenced { given: epoch, current })
+    }
+
+    /// This lease goes on when the read is done.
+    pub(super) fn wait_for_read(&mut self, op: OpId, key: LeaseKey) {
+        self.reads.push((op, key));
+    }
+
+    /// The lease has a note that the log had no room for.
+    pub(super) fn note_later(&mut self, key: LeaseKey) {
+        self.unnoted.insert(key);
+    }
+
+    fn of_topic(&self, topic: TopicId) -> Vec<LeaseKey> {
+        let first = (QueueId::new(topic, 0), GroupId(0));
+        let last = (QueueId::new(topic, u16::MAX), GroupId(u32::MAX));
+        self.table.range(first..=last).map(|(key, _)| *key).collect()
+    }
 }
 
 impl Broker {
-    pub(super) fn on_lease_mail(&mut self, _turn: &mut Turn<'_>, _mail: LeaseMail) {}
+    pub(super) fn on_lease_mail(&mut self, turn: &mut Turn<'_>, mail: LeaseMail) {
+        match mail {
+            LeaseMail::Join(joining) => self.on_join(turn, *joining),
+            LeaseMail::Assign { queue, group, tenant } => {
+                self.on_assign(turn, (queue, group), tenant)
+            }
+            LeaseMail::Revoke { queue, group, member, reason } => {
+                self.on_revoke(turn, (queue, group), member, reason);
+            }
+        }
+    }
+
+    fn on_assign(&mut self, turn: &mut Turn<'_>, key: LeaseKey, tenant: Tenant) {
+        self.leases.of_peer.entry(tenant.peer).or_default().insert(key);
+        if self.leases.table.entry(key).or_default().want(tenant) {
+            self.revoke_owner(turn, key, RevokeReason::Rebalanced);
+        }
+        self.settle(turn, key);
+    }
+
+    fn on_revoke(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: LeaseKey,
+        member: MemberId,
+        reason: Option<RevokeReason>,
+    ) {
+        let Some(lease) = self.leases.get_mut(key) else { return };
+        let is_owner = lease.unwant(member);
+        match reason {
+            Some(reason) if is_owner => self.revoke_owner(turn, key, reason),
+            None if lease.owner().is_some_and(|owner| owner.tenant.member == member) => lease.end(),
+            Some(_) | None => {}
+        }
+        self.settle(turn, key);
+    }
+
+    /// Tells the owner to finish what it has.
+    fn revoke_owner(&mut self, turn: &mut Turn<'_>, key: LeaseKey, reason: RevokeReason) {
+        let drain_ns = self.settings.drain_ns;
+        let Some(lease) = self.leases.get_mut(key) else { return };
+        let until_ns = turn.now.mono_ns.saturating_add(drain_ns);
+        let Some(owner) = lease.drain(until_ns).map(|owner| (owner.tenant, owner.epoch)) else {
+            return;
+        };
+        self.tell_revoked(turn, key.0, owner, (drain_ns, reason));
+        self.arm_lease(turn, key);
+    }
+
+    fn tell_revoked(
+        &mut self,
+        turn: &mut Turn<'_>,
+        queue: QueueId,
+        owner: (Tenant, Epoch),
+        ending: (u64, RevokeReason),
+    ) {
+        let (tenant, epoch) = owner;
+        let (drain_span_ns, reason) = ending;
+        let drain_ms = u32::try_from(drain_span_ns / 1_000_000).unwrap_or(u32::MAX);
+        let to = Origin { peer: tenant.peer, request_id: 0 };
+        self.out.send(turn, to, (Kind::Revoked, &[]), |builder| {
+            let member = tenant.member.0;
+            let lease_epoch = epoch.0;
+            let args = table::RevokedArgs { member, queue: queue.0, lease_epoch, drain_ms, reason };
+            table::Revoked::create(builder, &args)
+        });
+    }
+
+    /// Ends a drain that is over, and notes a grant for whoever waits.
+    pub(super) fn settle(&mut self, turn: &mut Turn<'_>, key: LeaseKey) {
+        let Some(lease) = self.leases.get_mut(key) else { return };
+        lease.end_drain(turn.now.mono_ns);
+        if let Some(tenant) = lease.to_grant() {
+            self.note_grant(key, tenant);
+        }
+    }
+
+    fn note_grant(&mut self, key: LeaseKey, tenant: Tenant) {
+        let (queue, group) = key;
+        let Some(ends) = self.store.ends(queue) else {
+            self.leases.table.remove(&key);
+            return;
+        };
+        let start = self.first_floor(queue, &ends, tenant.start);
+        let seen_end = self.store.position(queue, group).map_or(start, |position| {
+            // What earlier processes may have delivered and not seen consumed ends here.
+            let in_flight_max = u64::try_from(self.settings.in_flight_max).unwrap_or(u64::MAX);
+            position.floor.plus(in_flight_max).min(ends.visible_end)
+        });
+        match self.store.grant(queue, group, start) {
+            Ok((epoch, index)) => {
+                if let Some(lease) = self.leases.get_mut(key) {
+                    lease.seen_end.get_or_insert(seen_end);
+                    lease.noted(epoch);
+                }
+                self.disk.wait(index, Waiter::Grant { queue, group });
+            }
+            Err(_) => self.leases.note_later(key),
+        }
+    }
+
+    /// Where a group without a position begins on this queue.
+    pub(super) fn first_floor(&self, queue: QueueId, ends: &QueueEnds, start: Start) -> Offset {
+        match start {
+            Start::First => ends.start,
+            Start::Last => ends.visible_end,
+            Start::Offset(offset) => offset.clamp(ends.start, ends.visible_end),
+            Start::Time { time_ns } => {
+                let found = self.store.offset_at(queue, time_ns).unwrap_or(ends.visible_end);
+                found.clamp(ends.start, ends.visible_end)
+            }
+        }
+    }
 
     /// A grant is on the disk: the lease begins.
-    pub(super) fn on_grant_durable(&mut self, _turn: &mut Turn<'_>, _queue: QueueId, _group: GroupId) {}
+    pub(super) fn on_grant_durable(&mut self, turn: &mut Turn<'_>, queue: QueueId, group: GroupId) {
+        let key = (queue, group);
+        let Some(lease) = self.leases.get_mut(key) else { return };
+        if let Some((tenant, epoch)) = lease.durable()
+            && let Some(position) = self.store.position(queue, group)
+        {
+            let floor = position.floor;
+            lease.begin(Reign {
+                tenant,
+                epoch,
+                credit: tenant.credit,
+                cursor: floor,
+                fresh_from: lease.seen_end.unwrap_or(floor),
+                attempts_before: position.grants.saturating_sub(1).max(1),
+                in_flight: 0,
+                retries: Retries::default(),
+                gap: None,
+                waits_for: None,
+                window_full: false,
+            });
+            self.tell_assigned(turn, queue, (tenant, epoch), floor);
+            self.leases.mark(key);
+        }
+        self.settle(turn, key);
+    }
 
-    pub(super) fn on_leases_due(&mut self, _turn: &mut Turn<'_>) {}
+    fn tell_assigned(
+        &mut self,
+        turn: &mut Turn<'_>,
+        queue: QueueId,
+        owner: (Tenant, Epoch),
+        floor: Offset,
+    ) {
+        let (Tenant { member, peer, .. }, epoch) = owner;
+        let to = Origin { peer, request_id: 0 };
+        self.out.send(turn, to, (Kind::Assigned, &[]), |builder| {
+            let args = table::AssignedArgs {
+                member: member.0,
+                queue: queue.0,
+                lease_epoch: epoch.0,
+                floor: floor.0,
+            };
+            table::Assigned::create(builder, &args)
+        });
+    }
+
+    /// Notes that the log had no room for are tried again.
+    pub(super) fn note_again(&mut self, turn: &mut Turn<'_>) {
+        for key in std::mem::take(&mut self.leases.unnoted) {
+            self.close_gap(key);
+            self.settle(turn, key);
+        }
+    }
+
+    pub(super) fn on_leases_due(&mut self, turn: &mut Turn<'_>) {
+        while let Some(key) = self.leases.deadlines.pop_due(turn.now.mono_ns) {
+            let Some(lease) = self.leases.get_mut(key) else { continue };
+            lease.armed_ns = 0;
+            self.settle(turn, key);
+            self.leases.mark(key);
+            self.arm_lease(turn, key);
+        }
+        if let Some(at_ns) = self.leases.deadlines.rearm() {
+            turn.effects.list.push(Effect::Arm { token: TIMER_LEASES, at_ns });
+        }
+    }
+
+    /// Has this lease looked at when it is next due. What is overdue waits for credit, not for time.
+    pub(super) fn arm_lease(&mut self, turn: &mut Turn<'_>, key: LeaseKey) {
+        let Some(lease) = self.leases.table.get_mut(&key) else { return };
+        let Some(due_ns) = lease.due_ns().filter(|due_ns| *due_ns > turn.now.mono_ns) else {
+            return;
+        };
+        if lease.armed_ns != 0 && lease.armed_ns <= due_ns {
+            return;
+        }
+        lease.armed_ns = due_ns;
+        if let Some(at_ns) = self.leases.deadlines.push(due_ns, key) {
+            turn.effects.list.push(Effect::Arm { token: TIMER_LEASES, at_ns });
+        }
+    }
+
+    /// A read ended: the leases that waited for it go on at the turn's end.
+    pub(super) fn deliver_after_read(&mut self, _turn: &mut Turn<'_>, op: OpId) {
+        let mut number = 0;
+        while let Some((waits_for, key)) = self.leases.reads.get(number).copied() {
+            if waits_for != op {
+                number += 1;
+                continue;
+            }
+            self.leases.reads.swap_remove(number);
+            if let Some(owner) = self.leases.get_mut(key).and_then(Lease::owner_mut) {
+                owner.waits_for.take_if(|waits_for| *waits_for == op);
+            }
+            self.leases.mark(key);
+        }
+    }
+
+    /// A connection is gone: what it owned here is free at once.
+    pub(super) fn end_leases_of(&mut self, turn: &mut Turn<'_>, peer: Peer) {
+        for key in self.leases.of_peer.remove(&peer).unwrap_or_default() {
+            if let Some(lease) = self.leases.get_mut(key) {
+                lease.peer_gone(peer);
+                self.settle(turn, key);
+            }
+        }
+    }
+
+    /// A position was moved by an operator: its lease, if there is one, begins anew from there.
+    pub(super) fn restart_lease(&mut self, turn: &mut Turn<'_>, key: LeaseKey, floor: Offset) {
+        let Some(lease) = self.leases.get_mut(key) else { return };
+        if let Some(owner) = lease.start_over(floor) {
+            self.tell_revoked(turn, key.0, owner, (0, RevokeReason::Reset));
+        }
+        self.settle(turn, key);
+    }
 
     /// On every shard: a topic was deleted; its leases end, on shard 0 its members too.
-    pub(super) fn end_topic(&mut self, _turn: &mut Turn<'_>, _topic: TopicId) {}
+    pub(super) fn end_topic(&mut self, turn: &mut Turn<'_>, topic: TopicId) {
+        for key in self.leases.of_topic(topic) {
+            let owner = self.leases.table.remove(&key);
+            let owner =
+                owner.as_ref().and_then(Lease::owner).map(|owner| (owner.tenant, owner.epoch));
+            if let Some(owner) = owner {
+                self.tell_revoked(turn, key.0, owner, (0, RevokeReason::TopicDeleted));
+            }
+        }
+        self.end_members_of(topic);
+    }
+}
+
+impl Credit {
+    /// As a frame says it.
+    pub(super) fn from_wire(records: u32, bytes: u32) -> Self {
+        Self { records: u64::from(records), bytes: u64::from(bytes) }.bounded()
+    }
 }

@@ -13,8 +13,9 @@
 //! | `catalog`, `topics`, `producers` | the versioned truth about topics, kept by shard 0 |
 //! | `publish` | records in, receipts out |
 //! | `members` | who consumes what (shard 0 decides) |
-//! | `leases`, `deliver`, `consume` | who owns a queue, what it is sent, what it answers |
+//! | `lease`, `leases`, `deliver`, `consume`, `retries` | who owns a queue, what it is sent, what it answers |
 //! | `offsets`, `groups`, `fetch` | questions about positions, and reading without a group |
+//! | `gather` | neighbouring sections, read into one frame |
 //! | `requests`, `responders` | request-reply: the pending side and the serving side |
 //! | `disk` | storage's plans become effects; what waits for a flush |
 //! | `post`, `mail` | writing to other shards, bounded |
@@ -31,7 +32,9 @@ pub mod deliver;
 pub mod disk;
 pub mod dispatch;
 pub mod fetch;
+pub mod gather;
 pub mod groups;
+pub mod lease;
 pub mod leases;
 pub mod mail;
 pub mod members;
@@ -43,6 +46,7 @@ pub mod publish;
 pub mod refusal;
 pub mod requests;
 pub mod responders;
+pub mod retries;
 pub mod settings;
 pub mod stats;
 pub mod step;
