@@ -1,5 +1,6 @@
 //! NodeMachine: every bound and choice of the machine under a node, with defaults that fit a small host.
 
+use crate::probe::StartError;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// What a shard does when there is nothing to do.
@@ -77,7 +78,49 @@ impl Default for NodeMachine {
     }
 }
 
+/// Sockets a shard keeps for peers it is about to turn away.
+const REFUSALS_MAX: u32 = 64;
+
 impl NodeMachine {
+    /// Sockets a shard's ring has room for.
+    pub(crate) fn sockets(&self) -> u32 {
+        self.connections_max.saturating_add(REFUSALS_MAX)
+    }
+
+    /// Refuses bounds that make no sense.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        let pinned = self.cores.is_empty() || self.cores.len() == usize::from(self.shard_count);
+        let buffer_fits = (4096..=1 << 30).contains(&self.receive_buffer_bytes);
+        let rules = [
+            (self.shard_count > 0, "a node has at least one shard"),
+            (pinned, "cores are named for every shard or for none"),
+            (self.connections_max > 0, "connections_max is at least 1"),
+            (self.receive_buffer_count.is_power_of_two(), "receive_buffer_count is a power of two"),
+            (self.receive_buffer_count <= 1 << 15, "receive_buffer_count is at most 32768"),
+            (buffer_fits, "receive_buffer_bytes is 4 KiB to 1 GiB"),
+            (self.receive_buffers_held_max > 0, "receive_buffers_held_max is at least 1"),
+            (
+                self.assembly_bytes_max >= self.frame_bytes_max,
+                "assembly_bytes_max holds at least one frame",
+            ),
+            (
+                self.frame_bytes_max <= wire::limits::FRAME_BYTES_MAX,
+                "frame_bytes_max is above the wire's limit",
+            ),
+            (self.mail_slots > 0, "mail_slots is at least 1"),
+            (self.completions_per_turn_max > 0, "completions_per_turn_max is at least 1"),
+            (
+                self.ring_entries.is_power_of_two() && self.ring_entries >= 8,
+                "ring_entries is a power of two, at least 8",
+            ),
+            (self.ring_entries <= 1 << 14, "ring_entries is at most 16384"),
+        ];
+        match rules.iter().find(|(holds, _)| !holds) {
+            Some((_, what)) => Err(StartError::Config { what }),
+            None => Ok(()),
+        }
+    }
+
     /// The most memory one shard's machine uses at these bounds, mailboxes and a full output of every connection apart; in bytes.
     pub fn memory_bytes(&self) -> usize {
         let ring = self.ring_entries as usize * (64 + 4 * 16);

@@ -19,6 +19,8 @@ pub mod core;
 pub mod data;
 pub mod directory;
 pub mod drive;
+mod helper;
+mod mailbox;
 pub mod probe;
 pub mod process;
 pub mod seat;

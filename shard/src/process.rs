@@ -1,26 +1,30 @@
 //! Process: the few things of the operating system the roles need and may not do themselves.
 
 use crate::seat::Handle;
+use crate::sys::host::{self, EndSignals};
 use std::thread::JoinHandle;
+
+/// What a shell expects of a process that SIGINT ended.
+const EXIT_INTERRUPTED: u8 = 130;
 
 /// 64 random bits from the kernel.
 pub fn random_u64() -> u64 {
-    unimplemented!()
+    u64::from_ne_bytes(host::random())
 }
 
 /// 128 random bits from the kernel.
 pub fn random_u128() -> u128 {
-    unimplemented!()
+    u128::from_ne_bytes(host::random())
 }
 
 /// The wall clock, nanoseconds since 1970. For start-up; later time arrives as `Now`.
 pub fn wall_ns() -> u64 {
-    unimplemented!()
+    host::wall_ns()
 }
 
 /// The monotonic clock, nanoseconds. For start-up; later time arrives as `Now`.
 pub fn mono_ns() -> u64 {
-    unimplemented!()
+    host::mono_ns()
 }
 
 /// Starts a named thread.
@@ -41,12 +45,17 @@ pub fn spawn<T: Send + 'static>(
 /// # Errors
 /// The kernel has no more threads for this process.
 pub fn shutdown_on_signals(handle: Handle) -> std::io::Result<()> {
-    let _ = handle;
-    unimplemented!()
+    let signals = EndSignals::block();
+    spawn("signals", move || {
+        signals.wait();
+        handle.shutdown();
+        signals.wait();
+        exit_now(EXIT_INTERRUPTED);
+    })?;
+    Ok(())
 }
 
 /// Ends the process at once: no destructors, nothing more is written.
 pub fn exit_now(code: u8) -> ! {
-    let _ = code;
-    unimplemented!()
+    host::exit_now(code)
 }

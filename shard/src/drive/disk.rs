@@ -1,0 +1,251 @@
+//! Disk: a shard's flushes and reads through its ring, and file tasks through its helper.
+//!
+//! ```text
+//!   flush:  [write head at 0 -->] write batch --> fdatasync      linked, one submit, one at a time
+//! ```
+//!
+//! Invariants:
+//!   1. A flush is good only if every write took all its bytes and the sync came after them: a
+//!      short write breaks the chain, and a chain torn between two submits is synced again.
+//!   2. A file in use stays open: operations own it, the table only keeps it at hand.
+
+use super::Tag;
+use crate::core::{FileId, FileTask, IoFault, OperationId};
+use crate::directory::ShardDir;
+use crate::helper::{Done, Helper};
+use crate::sys::operation::Operation;
+use crate::sys::pool::{BLOCK_BYTES, Block};
+use crate::sys::ring::Ring;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+
+/// Files kept open at once.
+const FILES_MAX: usize = 64;
+/// A node without a data directory.
+const NO_DATA: IoFault = IoFault::Errno(libc::ENODEV);
+
+/// A write and its sync, as the core asked for them.
+#[derive(Debug)]
+pub(super) struct FlushOrder {
+    pub(super) operation: OperationId,
+    pub(super) file: FileId,
+    pub(super) head: Option<Bytes>,
+    pub(super) position: u64,
+    pub(super) batch: Bytes,
+}
+
+/// A part of a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlushPart {
+    Head,
+    Batch,
+    Sync,
+}
+
+#[derive(Debug)]
+struct Flush {
+    operation: OperationId,
+    file: Arc<File>,
+    head_bytes: usize,
+    batch_bytes: usize,
+    /// Completions still to come.
+    parts_left: u8,
+    /// The first thing that went wrong.
+    fault: Option<IoFault>,
+    /// The ring's count of torn submits when the chain was queued.
+    torn_submits: u64,
+}
+
+#[derive(Debug)]
+struct Opened {
+    file: Arc<File>,
+    /// When it was asked for last, in uses.
+    used: u64,
+}
+
+/// The disk of a shard; a node without data answers everything with `ENODEV`.
+#[derive(Debug)]
+pub(super) struct Disk {
+    dir: Option<ShardDir>,
+    helper: Option<Helper>,
+    files: BTreeMap<FileId, Opened>,
+    uses: u64,
+    flush: Option<Flush>,
+}
+
+impl Disk {
+    pub(super) fn new(dir: Option<ShardDir>, helper: Option<Helper>) -> Self {
+        Self { dir, helper, files: BTreeMap::new(), uses: 0, flush: None }
+    }
+
+    /// Whether a flush is in flight.
+    pub(super) fn is_flushing(&self) -> bool {
+        self.flush.is_some()
+    }
+
+    /// An open file, opened now if need be.
+    fn file(&mut self, id: FileId) -> Result<Arc<File>, IoFault> {
+        if !self.files.contains_key(&id) {
+            let dir = self.dir.as_ref().ok_or(NO_DATA)?;
+            let file = dir.open_direct(id)?;
+            self.keep(id, file);
+        }
+        self.uses += 1;
+        let opened = self.files.get_mut(&id).expect("kept above");
+        opened.used = self.uses;
+        Ok(Arc::clone(&opened.file))
+    }
+
+    fn keep(&mut self, id: FileId, file: File) {
+        if self.files.len() >= FILES_MAX {
+            let oldest = self.files.iter().min_by_key(|(_, opened)| opened.used).map(|(id, _)| *id);
+            oldest.map(|id| self.files.remove(&id));
+        }
+        self.files.insert(id, Opened { file: Arc::new(file), used: self.uses });
+    }
+
+    /// Starts a flush. A second one while one is in flight is a defect of the core.
+    pub(super) fn start_flush(
+        &mut self,
+        order: FlushOrder,
+        ring: &mut Ring<Tag>,
+    ) -> Result<(), IoFault> {
+        assert!(self.flush.is_none(), "one flush in flight per log");
+        let file = self.file(order.file)?;
+        ring.reserve(3);
+        let torn_submits = ring.torn_submits();
+        let head_bytes = order.head.as_ref().map_or(0, Bytes::len);
+        let batch_bytes = order.batch.len();
+        if let Some(bytes) = order.head {
+            let file = Arc::clone(&file);
+            let write = Operation::Write { file, bytes, position: 0, linked: true };
+            ring.push(Tag::Flush(FlushPart::Head), write);
+        }
+        let write = Operation::Write {
+            file: Arc::clone(&file),
+            bytes: order.batch,
+            position: order.position,
+            linked: true,
+        };
+        ring.push(Tag::Flush(FlushPart::Batch), write);
+        ring.push(Tag::Flush(FlushPart::Sync), Operation::Sync(Arc::clone(&file)));
+        let parts_left = if head_bytes > 0 { 3 } else { 2 };
+        let operation = order.operation;
+        self.flush = Some(Flush {
+            operation,
+            file,
+            head_bytes,
+            batch_bytes,
+            parts_left,
+            fault: None,
+            torn_submits,
+        });
+        Ok(())
+    }
+
+    /// Takes the end of a part; tells the end of the flush with its last one.
+    pub(super) fn end_part(
+        &mut self,
+        part: FlushPart,
+        result: i32,
+        ring: &mut Ring<Tag>,
+    ) -> Option<(OperationId, Result<(), IoFault>)> {
+        let flush = self.flush.as_mut().expect("a part belongs to the flush in flight");
+        let bytes_expected = match part {
+            FlushPart::Head => flush.head_bytes,
+            FlushPart::Batch => flush.batch_bytes,
+            FlushPart::Sync => 0,
+        };
+        // What was only cancelled is not the cause.
+        let is_cause = flush.fault.is_none_or(|fault| fault == IoFault::Errno(libc::ECANCELED));
+        if is_cause && let Err(fault) = check(result, bytes_expected) {
+            flush.fault = Some(fault);
+        }
+        flush.parts_left -= 1;
+        if flush.parts_left > 0 {
+            return None;
+        }
+        if flush.fault.is_none() && flush.torn_submits != ring.torn_submits() {
+            flush.torn_submits = ring.torn_submits();
+            flush.parts_left = 1;
+            ring.push(Tag::Flush(FlushPart::Sync), Operation::Sync(Arc::clone(&flush.file)));
+            return None;
+        }
+        let flush = self.flush.take()?;
+        Some((flush.operation, flush.fault.map_or(Ok(()), Err)))
+    }
+
+    /// Starts a read of whole blocks.
+    pub(super) fn start_read(
+        &mut self,
+        operation: OperationId,
+        file: FileId,
+        (position, bytes): (u64, u32),
+        ring: &mut Ring<Tag>,
+    ) -> Result<(), IoFault> {
+        let file = self.file(file)?;
+        let block = Block::zeroed(bytes as usize);
+        ring.push(Tag::Read(operation), Operation::Read { file, block, position });
+        Ok(())
+    }
+
+    /// Hands a task to the helper.
+    pub(super) fn start_task(
+        &mut self,
+        operation: OperationId,
+        task: FileTask,
+    ) -> Result<(), IoFault> {
+        if let FileTask::Remove { file } | FileTask::Replace { file, .. } = &task {
+            self.files.remove(file);
+        }
+        let helper = self.helper.as_mut().ok_or(NO_DATA)?;
+        if helper.give(operation, task) { Ok(()) } else { Err(IoFault::Errno(libc::EBUSY)) }
+    }
+
+    /// The next task that ended.
+    pub(super) fn take_done(&mut self) -> Option<(OperationId, Result<(), IoFault>)> {
+        let Done { operation, result, opened } = self.helper.as_mut()?.take_done()?;
+        if let Some((id, file)) = opened {
+            self.keep(id, file);
+        }
+        Some((operation, result))
+    }
+
+    pub(super) fn has_done(&self) -> bool {
+        self.helper.as_ref().is_some_and(Helper::has_done)
+    }
+}
+
+/// What a read gave.
+pub(super) fn read_result(result: i32, block: Block) -> Result<Bytes, IoFault> {
+    debug_assert!(block.len().is_multiple_of(BLOCK_BYTES), "reads are of whole blocks");
+    check(result, block.len()).map(|()| Bytes::from_owner(block))
+}
+
+/// Whether an operation counted what it should: a short write is an error, not progress.
+fn check(result: i32, bytes_expected: usize) -> Result<(), IoFault> {
+    match usize::try_from(result) {
+        Ok(bytes) if bytes == bytes_expected => Ok(()),
+        Ok(_) => Err(IoFault::Short),
+        Err(_) => match -result {
+            libc::ENOSPC | libc::EDQUOT => Err(IoFault::NoSpace),
+            errno => Err(IoFault::Errno(errno)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_all_bytes_are_good() {
+        assert_eq!(check(4096, 4096), Ok(()));
+        assert_eq!(check(4095, 4096), Err(IoFault::Short));
+        assert_eq!(check(0, 4096), Err(IoFault::Short));
+        assert_eq!(check(-libc::ENOSPC, 4096), Err(IoFault::NoSpace));
+        assert_eq!(check(-libc::EIO, 4096), Err(IoFault::Errno(libc::EIO)));
+    }
+}

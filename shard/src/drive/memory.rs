@@ -1,0 +1,80 @@
+//! Memory: what all connections of a shard share: the budget for frames being assembled, and spare lists.
+
+/// All spare lists together, in bytes.
+const SPARE_BYTES_MAX: usize = 16 << 20;
+/// A longer list is freed rather than kept.
+const SPARE_BYTES_EACH_MAX: usize = 2 << 20;
+
+/// Bytes that may still be charged, and lists to use again: an idle connection owns none.
+#[derive(Debug)]
+pub(super) struct Memory {
+    assembly_bytes_left: usize,
+    spares: Vec<Vec<u8>>,
+    spare_bytes: usize,
+}
+
+impl Memory {
+    pub(super) fn new(assembly_bytes_max: usize) -> Self {
+        Self { assembly_bytes_left: assembly_bytes_max, spares: Vec::new(), spare_bytes: 0 }
+    }
+
+    /// Charges `bytes`, if so many are left.
+    #[must_use]
+    pub(super) fn charge(&mut self, bytes: usize) -> bool {
+        let fits = bytes <= self.assembly_bytes_left;
+        if fits {
+            self.assembly_bytes_left -= bytes;
+        }
+        fits
+    }
+
+    /// Takes back what was charged.
+    pub(super) fn discharge(&mut self, bytes: usize) {
+        self.assembly_bytes_left += bytes;
+    }
+
+    /// An empty list, with memory if there is a spare one.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        let list = self.spares.pop().unwrap_or_default();
+        self.spare_bytes -= list.capacity();
+        list
+    }
+
+    /// Keeps a list's memory for the next one.
+    pub(super) fn give(&mut self, mut list: Vec<u8>) {
+        let bytes = list.capacity();
+        let fits = self.spare_bytes + bytes <= SPARE_BYTES_MAX;
+        if bytes > 0 && bytes <= SPARE_BYTES_EACH_MAX && fits {
+            list.clear();
+            self.spare_bytes += bytes;
+            self.spares.push(list);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_is_never_overdrawn() {
+        let mut memory = Memory::new(100);
+        assert!(memory.charge(60) && !memory.charge(41) && memory.charge(40));
+        memory.discharge(60);
+        assert!(memory.charge(60) && !memory.charge(1));
+    }
+
+    #[test]
+    fn lists_are_used_again_within_their_bound() {
+        let mut memory = Memory::new(0);
+        memory.give(Vec::with_capacity(1000));
+        assert!(memory.take().capacity() >= 1000);
+        assert_eq!(memory.take().capacity(), 0);
+        memory.give(Vec::with_capacity(SPARE_BYTES_EACH_MAX + 1));
+        assert_eq!(memory.take().capacity(), 0, "too long to keep");
+        for _ in 0..100 {
+            memory.give(Vec::with_capacity(1 << 20));
+        }
+        assert!(memory.spare_bytes <= SPARE_BYTES_MAX);
+    }
+}

@@ -1,0 +1,172 @@
+//! Helper: the thread that does a shard's file tasks, off the shard's core.
+//!
+//! Tasks are done one after another, in order. Both queues are bounded: a task is refused when
+//! there is no room for its answer, so the helper never waits for the shard.
+
+use crate::core::{FileId, FileTask, IoFault, OperationId};
+use crate::directory::ShardDir;
+use crate::mailbox::Bell;
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::fs::File;
+use std::sync::Arc;
+use std::thread::{JoinHandle, Thread};
+
+/// Tasks a shard may have waiting.
+const TASKS_MAX: usize = 256;
+
+/// A task that ended.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) operation: OperationId,
+    pub(crate) result: Result<(), IoFault>,
+    /// A prepared segment, opened for direct IO.
+    pub(crate) opened: Option<(FileId, File)>,
+}
+
+/// One shard's helper thread, seen from the shard.
+#[derive(Debug)]
+pub(crate) struct Helper {
+    /// `None` once the helper was told to end.
+    tasks: Option<Producer<(OperationId, FileTask)>>,
+    done: Consumer<Done>,
+    waiting: usize,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Helper {
+    /// Starts the thread; it rings `bell` for each task that ended.
+    pub(crate) fn start(
+        name: String,
+        dir: ShardDir,
+        bell: Arc<Bell>,
+        core: Option<usize>,
+    ) -> std::io::Result<Self> {
+        let (tasks, task_queue) = RingBuffer::new(TASKS_MAX);
+        let (done_queue, done) = RingBuffer::new(TASKS_MAX);
+        let mut work = Work { dir, task_queue, done_queue, bell };
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            if let Some(core) = core {
+                core_affinity::set_for_current(core_affinity::CoreId { id: core });
+            }
+            work.run();
+        })?;
+        Ok(Self { tasks: Some(tasks), done, waiting: 0, thread: Some(thread) })
+    }
+
+    /// Hands a task over; `false` when too many wait.
+    #[must_use]
+    pub(crate) fn give(&mut self, operation: OperationId, task: FileTask) -> bool {
+        let Some(tasks) = &mut self.tasks else { return false };
+        if self.waiting == TASKS_MAX || tasks.push((operation, task)).is_err() {
+            return false;
+        }
+        self.waiting += 1;
+        if let Some(thread) = self.thread.as_ref().map(JoinHandle::thread) {
+            Thread::unpark(thread);
+        }
+        true
+    }
+
+    /// The next task that ended.
+    pub(crate) fn take_done(&mut self) -> Option<Done> {
+        let done = self.done.pop().ok()?;
+        self.waiting -= 1;
+        Some(done)
+    }
+
+    pub(crate) fn has_done(&self) -> bool {
+        !self.done.is_empty()
+    }
+}
+
+impl Drop for Helper {
+    /// Lets the task in progress and those waiting end.
+    fn drop(&mut self) {
+        self.tasks = None;
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _panicked = thread.join();
+        }
+    }
+}
+
+/// What the thread works with.
+struct Work {
+    dir: ShardDir,
+    task_queue: Consumer<(OperationId, FileTask)>,
+    done_queue: Producer<Done>,
+    bell: Arc<Bell>,
+}
+
+impl Work {
+    fn run(&mut self) {
+        loop {
+            // Asked before the last look: what was given before the end is done.
+            let is_last_look = self.task_queue.is_abandoned();
+            while let Ok((operation, task)) = self.task_queue.pop() {
+                let done = self.carry_out(operation, &task);
+                assert!(self.done_queue.push(done).is_ok(), "`give` keeps room for every answer");
+                self.bell.ring();
+            }
+            if is_last_look {
+                return;
+            }
+            std::thread::park();
+        }
+    }
+
+    fn carry_out(&mut self, operation: OperationId, task: &FileTask) -> Done {
+        let result = self.dir.apply(task);
+        let opened = match (result, task) {
+            (Ok(()), FileTask::Prepare { segment, .. }) => {
+                let file = FileId::Segment(*segment);
+                self.dir.open_direct(file).ok().map(|opened| (file, opened))
+            }
+            _ => None,
+        };
+        Done { operation, result: result.map_err(IoFault::from), opened }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_end_in_order_and_the_rest_is_done_before_the_end() {
+        let place = tempfile::tempdir().expect("a place");
+        let dir = ShardDir::open(place.path(), false).expect("opens");
+        let bell = Arc::new(Bell::new().expect("an eventfd"));
+        let mut helper =
+            Helper::start("helper".to_owned(), dir.again(), bell, None).expect("starts");
+        for number in 0..3 {
+            let task = FileTask::Prepare { segment: number, bytes: 4096, zeroed: true };
+            assert!(helper.give(OperationId(number), task));
+        }
+        let mut ended = Vec::new();
+        while ended.len() < 3 {
+            ended.extend(
+                helper
+                    .take_done()
+                    .map(|done| (done.operation.0, done.result, done.opened.is_some())),
+            );
+            std::hint::spin_loop();
+        }
+        assert_eq!(ended, [(0, Ok(()), true), (1, Ok(()), true), (2, Ok(()), true)]);
+        assert!(helper.give(OperationId(3), FileTask::Remove { file: FileId::Segment(1) }));
+        drop(helper);
+        assert_eq!(dir.again().segments(), Ok(vec![0, 2]));
+    }
+
+    #[test]
+    fn too_many_tasks_are_refused() {
+        let place = tempfile::tempdir().expect("a place");
+        let dir = ShardDir::open(place.path(), false).expect("opens");
+        let bell = Arc::new(Bell::new().expect("an eventfd"));
+        let mut helper = Helper::start("helper".to_owned(), dir, bell, None).expect("starts");
+        let remove = || FileTask::Remove { file: FileId::Index(1) };
+        let taken = (0..TASKS_MAX as u64 + 1)
+            .take_while(|number| helper.give(OperationId(*number), remove()));
+        assert_eq!(taken.count(), TASKS_MAX, "answers not taken count too");
+    }
+}

@@ -1,0 +1,225 @@
+//! Mailbox: what shards write to each other, and how a sleeper is woken.
+//!
+//! ```text
+//!   shard a: Outbox to b --[ bounded, one writer, one reader ]--> shard b: Inbox from a
+//!            after the last push of a turn: rings b's bell, which is a system call only if b sleeps
+//! ```
+//!
+//! Invariants:
+//!   1. A shard that goes to sleep says so before it looks into its inboxes a last time; a writer
+//!      looks whether the reader sleeps after it pushed. So one of them sees the other.
+//!   2. A writer that found a mailbox full says so; the reader that makes room rings back.
+
+use crate::sys::host::WakeUp;
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+
+/// Wakes one shard; any thread may ring it.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    asleep: AtomicBool,
+    shutdown: AtomicBool,
+    wake_up: Arc<WakeUp>,
+}
+
+impl Bell {
+    pub(crate) fn new() -> Result<Self, i32> {
+        let wake_up = Arc::new(WakeUp::new()?);
+        Ok(Self { asleep: AtomicBool::new(false), shutdown: AtomicBool::new(false), wake_up })
+    }
+
+    /// What the shard's ring watches.
+    pub(crate) fn wake_up(&self) -> Arc<WakeUp> {
+        Arc::clone(&self.wake_up)
+    }
+
+    /// Wakes the shard if it sleeps. Whoever rings has written first.
+    pub(crate) fn ring(&self) {
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
+            self.wake_up.ring();
+        }
+    }
+
+    /// The shard is about to sleep; it looks at everything once more after this.
+    pub(crate) fn fall_asleep(&self) {
+        self.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn awake(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Asks the shard to end.
+    pub(crate) fn ask_shutdown(&self) {
+        self.shutdown.store(true, Ordering::Release);
+        self.wake_up.ring();
+    }
+
+    pub(crate) fn is_shutdown_asked(&self) -> bool {
+        self.shutdown.load(Ordering::Acquire)
+    }
+}
+
+/// The writing end of a mailbox.
+#[derive(Debug)]
+pub(crate) struct Outbox<M> {
+    mails: Producer<M>,
+    /// Shared with the reader: the writer waits for room.
+    wants_room: Arc<AtomicBool>,
+    reader: Arc<Bell>,
+    pushed: bool,
+}
+
+impl<M> Outbox<M> {
+    /// How many mails fit.
+    pub(crate) fn room(&self) -> usize {
+        self.mails.slots()
+    }
+
+    /// Puts a mail in.
+    pub(crate) fn push(&mut self, mail: M) {
+        let pushed = self.mails.push(mail);
+        assert!(pushed.is_ok(), "mail without room: `Effects::mail` counts it");
+        self.pushed = true;
+    }
+
+    /// Ends a turn: wakes the reader, and asks for a ring back if nothing more fits.
+    pub(crate) fn end_turn(&mut self) {
+        if std::mem::take(&mut self.pushed) {
+            self.reader.ring();
+        }
+        if self.mails.is_full() {
+            self.wants_room.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there is room again after it was asked for.
+    pub(crate) fn room_came(&self) -> bool {
+        self.wants_room.load(Ordering::Relaxed) && !self.mails.is_full()
+    }
+
+    /// The writer has seen the room.
+    pub(crate) fn forget_room(&self) {
+        self.wants_room.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The reading end of a mailbox.
+#[derive(Debug)]
+pub(crate) struct Inbox<M> {
+    mails: Consumer<M>,
+    wants_room: Arc<AtomicBool>,
+    writer: Arc<Bell>,
+}
+
+impl<M> Inbox<M> {
+    pub(crate) fn pop(&mut self) -> Option<M> {
+        self.mails.pop().ok()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.mails.is_empty()
+    }
+
+    /// Ends a turn in which mails were taken: rings back a writer that waits for room.
+    pub(crate) fn end_turn(&self) {
+        // Against the writer's order: it says that it waits, then looks for room.
+        fence(Ordering::SeqCst);
+        if self.wants_room.load(Ordering::Relaxed) {
+            self.writer.ring();
+        }
+    }
+}
+
+/// All mailboxes of one shard, each indexed by the other shard; its own is among them.
+#[derive(Debug)]
+pub(crate) struct Mailboxes<M> {
+    pub(crate) outboxes: Vec<Outbox<M>>,
+    pub(crate) inboxes: Vec<Inbox<M>>,
+}
+
+/// Mailboxes of `slots` mails between every pair of the shards that `bells` wake.
+pub(crate) fn connect<M>(bells: &[Arc<Bell>], slots: usize) -> Vec<Mailboxes<M>> {
+    let mut all: Vec<Mailboxes<M>> =
+        bells.iter().map(|_| Mailboxes { outboxes: Vec::new(), inboxes: Vec::new() }).collect();
+    for (from, writer) in bells.iter().enumerate() {
+        for (to, reader) in bells.iter().enumerate() {
+            let (producer, consumer) = RingBuffer::new(slots);
+            let wants_room = Arc::new(AtomicBool::new(false));
+            all[from].outboxes.push(Outbox {
+                mails: producer,
+                wants_room: Arc::clone(&wants_room),
+                reader: Arc::clone(reader),
+                pushed: false,
+            });
+            all[to].inboxes.push(Inbox { mails: consumer, wants_room, writer: Arc::clone(writer) });
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(slots: usize) -> (Mailboxes<u32>, Mailboxes<u32>, Vec<Arc<Bell>>) {
+        let bells: Vec<_> = (0..2).map(|_| Arc::new(Bell::new().expect("an eventfd"))).collect();
+        let mut all = connect(&bells, slots).into_iter();
+        (all.next().expect("shard 0"), all.next().expect("shard 1"), bells)
+    }
+
+    #[test]
+    fn mails_arrive_in_order_and_only_where_sent() {
+        let (mut a, mut b, _) = pair(4);
+        a.outboxes[1].push(7);
+        a.outboxes[1].push(8);
+        a.outboxes[0].push(9);
+        assert_eq!(
+            (b.inboxes[0].pop(), b.inboxes[0].pop(), b.inboxes[0].pop()),
+            (Some(7), Some(8), None)
+        );
+        assert!(b.inboxes[1].is_empty());
+        assert_eq!(a.inboxes[0].pop(), Some(9));
+    }
+
+    #[test]
+    fn only_a_sleeper_is_woken() {
+        let (mut a, _b, bells) = pair(4);
+        a.outboxes[1].push(1);
+        a.outboxes[1].end_turn();
+        assert!(!bells[1].asleep.load(Ordering::Relaxed));
+        bells[1].fall_asleep();
+        a.outboxes[1].end_turn();
+        assert!(bells[1].asleep.load(Ordering::Relaxed), "nothing new was pushed");
+        a.outboxes[1].push(2);
+        a.outboxes[1].end_turn();
+        assert!(!bells[1].asleep.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn room_is_told_to_who_waits_for_it() {
+        let (mut a, mut b, bells) = pair(1);
+        assert_eq!(a.outboxes[1].room(), 1);
+        a.outboxes[1].push(1);
+        a.outboxes[1].end_turn();
+        assert!(!a.outboxes[1].room_came());
+        bells[0].fall_asleep();
+        assert_eq!(b.inboxes[0].pop(), Some(1));
+        b.inboxes[0].end_turn();
+        assert!(!bells[0].asleep.load(Ordering::Relaxed), "rung back");
+        assert!(a.outboxes[1].room_came());
+        a.outboxes[1].forget_room();
+        assert!(!a.outboxes[1].room_came());
+    }
+
+    #[test]
+    #[should_panic(expected = "mail without room")]
+    fn mail_without_room_is_a_defect() {
+        let (mut a, _b, _) = pair(1);
+        a.outboxes[1].push(1);
+        a.outboxes[1].push(2);
+    }
+}
