@@ -30,7 +30,7 @@ pub struct NodeConfig {
     pub advertise: Option<String>,
     /// Port of shard 0's own address, shard n takes n more; 0: the kernel chooses.
     pub shard_port: u16,
-    /// How many shards; fixed when the data directory is made. At least 1.
+    /// How many shards; fixed when the data directory is made. 0: as it has, 1 in a new one.
     pub shards: u16,
     /// What a shard does when there is nothing to do.
     #[serde(with = "IdleText")]
@@ -81,8 +81,6 @@ pub struct LimitsConfig {
     pub receive_buffers: u16,
     /// Length of one receive buffer.
     pub receive_buffer_bytes: u64,
-    /// Mails on their way from one shard to another.
-    pub mail_slots: u32,
     /// Requests outstanding at the requesters of one shard.
     pub pending_requests: u32,
     /// Requests waiting for a responder, per service.
@@ -152,7 +150,7 @@ impl Default for NodeConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7400)),
             advertise: None,
             shard_port: 0,
-            shards: 1,
+            shards: 0,
             idle: Idle::Adaptive,
             cores: Vec::new(),
             housekeeping_core: None,
@@ -180,7 +178,6 @@ impl Default for LimitsConfig {
             assembly_bytes: 64 * MIB,
             receive_buffers: 512,
             receive_buffer_bytes: 32 << 10,
-            mail_slots: 1024,
             pending_requests: 65_536,
             waiting_requests: 16_384,
             waiting_bytes: 64 * MIB,

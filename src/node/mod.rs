@@ -42,6 +42,8 @@ pub struct NodePlan {
     pub advertised_host: String,
     /// Serve around damage that may hold acknowledged records. Leaves a record in the directory.
     pub accept_loss: bool,
+    /// SIGTERM and SIGINT end the node cleanly: for a process that is nothing but a node.
+    pub end_on_signals: bool,
 }
 
 /// A node that runs.
@@ -66,6 +68,10 @@ pub fn start(plan: NodePlan) -> Result<RunningNode, StartNodeError> {
     machine.shard_count = identity.shard_count;
     machine.mail_slots = MAILBOX_SLOTS;
     let (mut seats, handle) = shard::prepare(&machine, Some(&directory))?;
+    if plan.end_on_signals {
+        // Threads inherit which signals they take: before any is started.
+        shard::process::shutdown_on_signals(handle.clone())?;
+    }
     let opened = open_stores(&plan, identity, &mut seats)?;
     let catalogue = catalogue_of(&opened, &plan.settings)?;
     let addresses = seats[0].addresses().clone();
