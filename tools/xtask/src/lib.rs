@@ -3,7 +3,7 @@
 //! | module | is |
 //! |---|---|
 //! | `ci` | the steps of CI, in their order |
-//! | `fix` | the only verb that writes: format, generated code, generated pages |
+//! | `fix` | the only verb that writes: format and generated code |
 //! | `codegen` | the FlatBuffers tables, made and compared |
 //! | `tidy` | taste as a tested program: arrows, sizes, words, laws, links |
 //! | `process` | running other programs |

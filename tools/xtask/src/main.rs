@@ -10,7 +10,7 @@ use xtask::{ci, codegen, fix, process, tidy};
 const USAGE: &str = "\
 usage: cargo xtask <verb>
   ci [--except STEP]...   what CI runs, in the same order; see `cargo xtask ci --list`
-  fix                     the only verb that writes: format, generated code, generated pages
+  fix                     the only verb that writes: format and generated code
   tidy                    arrows, sizes, words, laws, links, crate counts
   codegen                 make the FlatBuffers tables again
   sim [ARGUMENT]...       the simulator: --seeds N, or --seed S [--trace]";

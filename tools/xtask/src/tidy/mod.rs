@@ -6,7 +6,7 @@
 //! | `bans` | what the code of a place may not name (laws 1, 2, 4, 9) |
 //! | `shape` | sizes of files, their first line, the words of the glossary |
 //! | `links` | relative links of the pages |
-//! | `error_page` | the page of error codes, made from the registry |
+//! | `error_page` | the page of error codes and the registry |
 //! | `counts` | how many crates each product pulls in |
 //! | `source` | the files, and their code without comments and strings |
 //!
