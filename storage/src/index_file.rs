@@ -1,0 +1,301 @@
+//! Index file: where each section of a sealed segment is, written beside it as `<number>.idx`.
+//!
+//! ```text
+//!   header 64 | batches: index, position, bytes | queues: id, first entry, count | entries | zero to 4 KiB
+//! ```
+//!
+//! Queues are sorted by id, the entries of each by offset, so the file follows
+//! from the segment alone: built at the seal or rebuilt by scanning, it has the
+//! same bytes. It is a cache: lost or damaged, it is built again.
+//! One checksum covers everything after it. All numbers are little-endian.
+
+use crate::log::BatchPlace;
+use crate::queue::Entry;
+use bytes::Bytes;
+use std::ops::Range;
+use wire::{LogIndex, Offset, QueueId};
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+const MAGIC: [u8; 8] = *b"DFBINDEX";
+const VERSION: u32 = 1;
+const BLOCK_BYTES: usize = 4096;
+const CHECKED_FROM: usize = 12;
+
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct HeaderLayout {
+    magic: [u8; 8],
+    checksum: U32,
+    version: U32,
+    segment: U64,
+    batch_count: U32,
+    queue_count: U32,
+    entry_count: U32,
+    zero: [u8; 28],
+}
+
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct BatchLayout {
+    index: U64,
+    position: U32,
+    bytes: U32,
+}
+
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct QueueLayout {
+    queue: U64,
+    first_entry: U32,
+    entry_count: U32,
+}
+
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct EntryLayout {
+    first_offset: U64,
+    batch: U32,
+    section_position: U32,
+    count: U32,
+}
+
+const HEADER_BYTES: usize = size_of::<HeaderLayout>();
+const _: () = assert!(HEADER_BYTES == 64);
+
+/// A section found in an index file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ColdSection {
+    pub(crate) first_offset: Offset,
+    pub(crate) count: u32,
+    pub(crate) section_position: u32,
+    /// Its batch: an ordinal for `batches_from`.
+    pub(crate) batch: usize,
+}
+
+/// What an index file knows of an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColdLookup {
+    /// In this section.
+    Section(ColdSection),
+    /// Nowhere in this segment; the next section of the queue in it begins at `next`.
+    Hole { next: Option<Offset> },
+}
+
+/// An index file is of another segment, version, or damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IndexDamaged;
+
+/// Gathers an index file, queue by queue in the order of their ids.
+#[derive(Debug)]
+pub(crate) struct IndexWriter {
+    segment: u64,
+    batches: Vec<BatchPlace>,
+    queues: Vec<QueueLayout>,
+    entries: Vec<EntryLayout>,
+}
+
+/// An index file in memory, as it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentIndex {
+    segment: u64,
+    bytes: Bytes,
+    batches: Range<usize>,
+    queues: Range<usize>,
+    entries: Range<usize>,
+}
+
+impl IndexWriter {
+    /// For a segment with these batches, in their order.
+    pub(crate) const fn new(segment: u64, batches: Vec<BatchPlace>) -> Self {
+        Self { segment, batches, queues: Vec::new(), entries: Vec::new() }
+    }
+
+    /// Adds the sections of a queue, sorted by offset. Those of unknown batches are left out.
+    pub(crate) fn queue<'a>(&mut self, queue: QueueId, entries: impl Iterator<Item = &'a Entry>) {
+        let first_entry = self.entries.len();
+        for entry in entries {
+            let batch = self.batches.binary_search_by_key(&entry.index, |place| place.index);
+            let Ok(batch) = batch else { continue };
+            self.entries.push(EntryLayout {
+                first_offset: entry.first_offset.0.into(),
+                batch: narrow(batch),
+                section_position: entry.section_position.into(),
+                count: entry.count.into(),
+            });
+        }
+        let entry_count = self.entries.len() - first_entry;
+        if entry_count > 0 {
+            self.queues.push(QueueLayout {
+                queue: queue.0.into(),
+                first_entry: narrow(first_entry),
+                entry_count: narrow(entry_count),
+            });
+        }
+    }
+
+    /// The whole file; a multiple of 4 KiB.
+    pub(crate) fn finish(self) -> Bytes {
+        let header = HeaderLayout {
+            magic: MAGIC,
+            checksum: 0.into(),
+            version: VERSION.into(),
+            segment: self.segment.into(),
+            batch_count: narrow(self.batches.len()),
+            queue_count: narrow(self.queues.len()),
+            entry_count: narrow(self.entries.len()),
+            zero: [0; 28],
+        };
+        let mut bytes = Vec::with_capacity(
+            HEADER_BYTES
+                + self.batches.len() * size_of::<BatchLayout>()
+                + self.queues.as_bytes().len()
+                + self.entries.as_bytes().len()
+                + BLOCK_BYTES,
+        );
+        bytes.extend_from_slice(header.as_bytes());
+        for place in &self.batches {
+            let layout = BatchLayout {
+                index: place.index.0.into(),
+                position: place.position.into(),
+                bytes: place.bytes.into(),
+            };
+            bytes.extend_from_slice(layout.as_bytes());
+        }
+        bytes.extend_from_slice(self.queues.as_bytes());
+        bytes.extend_from_slice(self.entries.as_bytes());
+        bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), 0);
+        let checksum = crc32fast::hash(&bytes[CHECKED_FROM..]);
+        bytes[8..CHECKED_FROM].copy_from_slice(&checksum.to_le_bytes());
+        Bytes::from(bytes)
+    }
+}
+
+impl SegmentIndex {
+    /// Checks a whole file.
+    pub(crate) fn read(segment: u64, bytes: Bytes) -> Result<Self, IndexDamaged> {
+        let (header, rest) = HeaderLayout::ref_from_prefix(&bytes).map_err(|_| IndexDamaged)?;
+        let wanted = header.magic == MAGIC
+            && header.version.get() == VERSION
+            && header.segment.get() == segment
+            && header.checksum.get() == crc32fast::hash(&bytes[CHECKED_FROM..]);
+        let part = |from: usize, count: U32, size: usize| {
+            let bytes = usize::try_from(count.get()).ok()?.checked_mul(size)?;
+            Some(from..from.checked_add(bytes)?)
+        };
+        let parts = || {
+            let batches = part(0, header.batch_count, size_of::<BatchLayout>())?;
+            let queues = part(batches.end, header.queue_count, size_of::<QueueLayout>())?;
+            let entries = part(queues.end, header.entry_count, size_of::<EntryLayout>())?;
+            (entries.end <= rest.len()).then_some((batches, queues, entries))
+        };
+        let (batches, queues, entries) = parts().filter(|_| wanted).ok_or(IndexDamaged)?;
+        Ok(Self { segment, batches, queues, entries, bytes: bytes.slice(HEADER_BYTES..) })
+    }
+
+    /// Its memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Where `offset` of `queue` is.
+    pub(crate) fn find(&self, queue: QueueId, offset: Offset) -> ColdLookup {
+        let queues = <[QueueLayout]>::ref_from_bytes(&self.bytes[self.queues.clone()]);
+        let entries = <[EntryLayout]>::ref_from_bytes(&self.bytes[self.entries.clone()]);
+        let (Ok(queues), Ok(entries)) = (queues, entries) else {
+            return ColdLookup::Hole { next: None };
+        };
+        let found = queues.binary_search_by_key(&queue.0, |layout| layout.queue.get());
+        let Ok(found) = found else { return ColdLookup::Hole { next: None } };
+        let first = queues[found].first_entry.get() as usize;
+        let end = first.saturating_add(queues[found].entry_count.get() as usize);
+        let Some(entries) = entries.get(first..end) else { return ColdLookup::Hole { next: None } };
+        let after = entries.partition_point(|entry| entry.first_offset.get() <= offset.0);
+        let next = entries.get(after).map(|entry| Offset(entry.first_offset.get()));
+        let Some(entry) = after.checked_sub(1).and_then(|before| entries.get(before)) else {
+            return ColdLookup::Hole { next };
+        };
+        let section = ColdSection {
+            first_offset: Offset(entry.first_offset.get()),
+            count: entry.count.get(),
+            section_position: entry.section_position.get(),
+            batch: entry.batch.get() as usize,
+        };
+        if offset < section.first_offset.plus(u64::from(section.count)) {
+            return ColdLookup::Section(section);
+        }
+        ColdLookup::Hole { next }
+    }
+
+    /// The batches of the segment from an ordinal on.
+    pub(crate) fn batches_from(&self, ordinal: usize) -> impl Iterator<Item = BatchPlace> {
+        let batches = <[BatchLayout]>::ref_from_bytes(&self.bytes[self.batches.clone()]);
+        let batches = batches.ok().and_then(|batches| batches.get(ordinal..)).unwrap_or_default();
+        batches.iter().map(|layout| BatchPlace {
+            index: LogIndex(layout.index.get()),
+            segment: self.segment,
+            position: layout.position.get(),
+            bytes: layout.bytes.get(),
+        })
+    }
+}
+
+fn narrow(value: usize) -> U32 {
+    U32::new(u32::try_from(value).expect("a segment is smaller than 4 GiB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> Bytes {
+        let place = |index, position| BatchPlace {
+            index: LogIndex(index),
+            segment: 3,
+            position,
+            bytes: 4096,
+        };
+        let entry = |first, index| Entry {
+            first_offset: Offset(first),
+            accepted_ns: 0,
+            index: LogIndex(index),
+            section_position: 56,
+            count: 5,
+        };
+        let mut writer = IndexWriter::new(3, vec![place(10, 8192), place(11, 12288)]);
+        writer.queue(QueueId(7), [entry(0, 10), entry(5, 11), entry(20, 11)].iter());
+        writer.queue(QueueId(8), [entry(1, 12)].iter());
+        writer.queue(QueueId(9), [entry(100, 10)].iter());
+        writer.finish()
+    }
+
+    #[test]
+    fn what_was_written_is_found() {
+        let bytes = file();
+        assert_eq!(bytes.len() % BLOCK_BYTES, 0);
+        let index = SegmentIndex::read(3, bytes).expect("as written");
+        let ColdLookup::Section(found) = index.find(QueueId(7), Offset(9)) else {
+            panic!("offset 9 is in the second section")
+        };
+        assert_eq!((found.first_offset, found.count), (Offset(5), 5));
+        let place = index.batches_from(found.batch).next().expect("its batch");
+        assert_eq!((place.index, place.position), (LogIndex(11), 12288));
+        let hole = |next| ColdLookup::Hole { next };
+        assert_eq!(index.find(QueueId(7), Offset(10)), hole(Some(Offset(20))));
+        assert_eq!(index.find(QueueId(7), Offset(25)), hole(None));
+        assert_eq!(index.find(QueueId(8), Offset(1)), hole(None), "its batch is unknown");
+        assert_eq!(index.find(QueueId(9), Offset(0)), hole(Some(Offset(100))));
+    }
+
+    #[test]
+    fn every_flipped_byte_is_damage() {
+        let bytes = file();
+        assert!(SegmentIndex::read(4, bytes.clone()).is_err(), "of another segment");
+        for position in 0..bytes.len() {
+            let mut damaged = bytes.to_vec();
+            damaged[position] ^= 1;
+            assert!(SegmentIndex::read(3, Bytes::from(damaged)).is_err(), "byte {position}");
+        }
+        assert!(SegmentIndex::read(3, Bytes::new()).is_err());
+    }
+}

@@ -1,0 +1,405 @@
+//! Reading: records by offset, from memory at once, or by a planned read.
+//!
+//! ```text
+//!   entry in memory ----------------> batch: recent? cached? else Plan::Read -> Wait
+//!   run -> index file: cached? else Plan::Read -> Wait -> entry -> batch, as above
+//! ```
+//!
+//! A planned read takes the following batches of the segment with it, up to
+//! 1 MiB, since whoever is behind wants them next. Each is verified before it
+//! is cached, and only verified bytes are served. A batch that does not verify
+//! is read once more alone, then it is damaged: its sections are a gap, nothing
+//! else is. Reads in flight are bounded; beyond, a caller waits for the oldest.
+
+use super::rebuild::Rebuild;
+use super::{GapReason, Read, Store};
+use crate::batch::{SectionHeader, section_at};
+use crate::cache::Cache;
+use crate::index_file::{ColdLookup, SegmentIndex};
+use crate::log::BatchPlace;
+use crate::memory::MemoryRing;
+use crate::plan::{DiskFault, FileName, OpId, OpIds, Plan};
+use crate::queue::Lookup;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use wire::record::record_bytes;
+use wire::{LogIndex, Offset, QueueId};
+
+/// The most a read for one waiter takes with it, in bytes.
+pub(super) const READ_BYTES_MAX: u32 = 1 << 20;
+/// Reads in flight per shard.
+const READS_MAX: usize = 64;
+/// Damaged batches remembered; beyond, one is read again to know.
+const DAMAGED_MAX: usize = 4096;
+/// Of the cache, for index files: at least this, or a quarter.
+const INDEX_BYTES_MIN: usize = 4 << 20;
+
+/// What a planned read brings.
+#[derive(Debug)]
+enum Fetch {
+    /// Neighbouring batches.
+    Batches(Vec<BatchPlace>),
+    /// The index file of a segment.
+    Index(u64),
+    /// A part of the segment being scanned.
+    Scan,
+}
+
+/// Reads in flight, and what earlier ones brought.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// Bodies of verified batches.
+    bodies: Cache<LogIndex, Bytes>,
+    /// Index files by segment.
+    pub(super) indexes: Cache<u64, SegmentIndex>,
+    in_flight: Vec<(OpId, Fetch)>,
+    /// To be handed out by the next turn.
+    pub(super) plans: Vec<Plan>,
+    /// Did not verify in a merged read: the next one is alone.
+    suspects: BTreeSet<LogIndex>,
+    damaged: BTreeSet<LogIndex>,
+    pub(super) rebuild: Option<Rebuild>,
+}
+
+/// A section that was found, and where its batch is.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    queue: QueueId,
+    first_offset: Offset,
+    count: u32,
+    section_position: u32,
+    index: LogIndex,
+    /// The segment whose index file knows the batch, and its ordinal; `None`: hot.
+    cold: Option<(u64, usize)>,
+}
+
+/// How much a caller wants.
+#[derive(Clone, Copy, Debug)]
+struct Portion {
+    from: Offset,
+    records_max: u32,
+    bytes_max: usize,
+}
+
+impl Reader {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        let index_bytes_max = (bytes_max / 4).max(INDEX_BYTES_MIN);
+        Self {
+            bodies: Cache::new(bytes_max.saturating_sub(bytes_max / 4)),
+            indexes: Cache::new(index_bytes_max),
+            in_flight: Vec::with_capacity(READS_MAX),
+            plans: Vec::new(),
+            suspects: BTreeSet::new(),
+            damaged: BTreeSet::new(),
+            rebuild: None,
+        }
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bodies.bytes() + self.indexes.bytes()
+    }
+
+    pub(super) fn fetch_scan(&mut self, ops: &mut OpIds, place: (FileName, u64, u32)) -> OpId {
+        self.plan(ops, Fetch::Scan, place)
+    }
+
+    /// The scan's read in flight.
+    pub(super) fn scan_op(&self) -> Option<OpId> {
+        let scan = self.in_flight.iter().find(|(_, fetch)| matches!(fetch, Fetch::Scan));
+        scan.map(|(op, _)| *op)
+    }
+
+    fn plan(&mut self, ops: &mut OpIds, fetch: Fetch, place: (FileName, u64, u32)) -> OpId {
+        let op = ops.draw();
+        let (file, position, bytes) = place;
+        self.plans.push(Plan::Read { op, file, position, bytes });
+        self.in_flight.push((op, fetch));
+        op
+    }
+
+    /// The read to wait for when no more may start.
+    fn crowded(&self) -> Option<OpId> {
+        let (oldest, _) = self.in_flight.first()?;
+        (self.in_flight.len() >= READS_MAX).then_some(*oldest)
+    }
+
+    fn fetch_index(&mut self, ops: &mut OpIds, segment: u64, bytes: u32) -> OpId {
+        let same = |fetch: &Fetch| matches!(fetch, Fetch::Index(number) if *number == segment);
+        if let Some((op, _)) = self.in_flight.iter().find(|(_, fetch)| same(fetch)) {
+            return *op;
+        }
+        let place = (FileName::Index(segment), 0, bytes);
+        self.crowded().unwrap_or_else(|| self.plan(ops, Fetch::Index(segment), place))
+    }
+
+    /// Reads the first of `places`, and its neighbours unless it is suspect.
+    fn fetch_batches(
+        &mut self,
+        ops: &mut OpIds,
+        places: impl Iterator<Item = BatchPlace>,
+    ) -> Option<OpId> {
+        let mut merged: Vec<BatchPlace> = Vec::new();
+        let mut bytes = 0;
+        for place in places {
+            let end = merged.last().map_or(place.position, |last| last.position + last.bytes);
+            let alone = merged.first().is_some_and(|first| self.suspects.contains(&first.index));
+            let fits = merged.is_empty() || bytes + place.bytes <= READ_BYTES_MAX;
+            if place.position != end || !fits || alone {
+                break;
+            }
+            bytes += place.bytes;
+            merged.push(place);
+        }
+        let first = *merged.first()?;
+        let brings = |fetch: &Fetch| match fetch {
+            Fetch::Batches(places) => places.iter().any(|place| place.index == first.index),
+            Fetch::Index(_) | Fetch::Scan => false,
+        };
+        if let Some((op, _)) = self.in_flight.iter().find(|(_, fetch)| brings(fetch)) {
+            return Some(*op);
+        }
+        let place = (FileName::Segment(first.segment), u64::from(first.position), bytes);
+        Some(self.crowded().unwrap_or_else(|| self.plan(ops, Fetch::Batches(merged), place)))
+    }
+
+    fn mark_damaged(&mut self, index: LogIndex) {
+        self.suspects.remove(&index);
+        if self.damaged.len() >= DAMAGED_MAX {
+            self.damaged.pop_first();
+        }
+        self.damaged.insert(index);
+    }
+}
+
+impl Store {
+    /// Reads from `from` on: whole records of one section, at least one, else at most `bytes_max` and `records_max`.
+    ///
+    /// An unknown queue reads as `End`. `Wait` names a read of the next turn's
+    /// plans or one in flight; after its end the caller reads again.
+    pub fn read(&mut self, id: QueueId, from: Offset, records_max: u32, bytes_max: usize) -> Read {
+        let portion = Portion { from, records_max, bytes_max };
+        let Some(queue) = self.queues.get(&id).filter(|queue| queue.level.is_some()) else {
+            return Read::End;
+        };
+        let visible_end = queue.visible_end(self.log.durable_end());
+        let end = queue.end;
+        if let Some(ring) = &queue.memory {
+            return read_ring(ring, end, portion);
+        }
+        if from >= visible_end {
+            return Read::End;
+        }
+        let start = queue.start(self.segments.start);
+        if from < start {
+            return Read::Gap { to: start.min(visible_end), reason: GapReason::Retention };
+        }
+        let damage =
+            |next: Option<Offset>| damaged_up_to(next.unwrap_or(visible_end).min(visible_end));
+        let wanted = match queue.index.find(from) {
+            Lookup::Hole { next } => return damage(next),
+            Lookup::Section(entry) => Wanted {
+                queue: id,
+                first_offset: entry.first_offset,
+                count: entry.count,
+                section_position: entry.section_position,
+                index: entry.index,
+                cold: None,
+            },
+            Lookup::Cold { segment, next } => match self.find_cold(segment, id, from) {
+                Err(op) => return Read::Wait(op),
+                Ok(Ok(wanted)) => wanted,
+                Ok(Err(within)) => return damage(within.or(next)),
+            },
+        };
+        match self.body_of(wanted) {
+            Ok(body) => serve(&body, &wanted, portion),
+            Err(read) => read,
+        }
+    }
+
+    /// A section of a cold segment; `Err` outside: wait; inside: nothing there, the next begins there.
+    #[expect(clippy::type_complexity, reason = "wait, found, or not there: three ways, private")]
+    fn find_cold(
+        &mut self,
+        segment: u64,
+        queue: QueueId,
+        from: Offset,
+    ) -> Result<Result<Wanted, Option<Offset>>, OpId> {
+        let Some(index) = self.reader.indexes.get(segment) else {
+            return Err(self.wait_for_index(segment));
+        };
+        match index.find(queue, from) {
+            ColdLookup::Hole { next } => Ok(Err(next)),
+            ColdLookup::Section(found) => {
+                let batch = index.batches_from(found.batch).next();
+                Ok(batch.ok_or(None).map(|batch| Wanted {
+                    queue,
+                    first_offset: found.first_offset,
+                    count: found.count,
+                    section_position: found.section_position,
+                    index: batch.index,
+                    cold: Some((segment, found.batch)),
+                }))
+            }
+        }
+    }
+
+    fn wait_for_index(&mut self, segment: u64) -> OpId {
+        match self.segments.cold.get(&segment).filter(|cold| cold.index_bytes > 0) {
+            Some(cold) => {
+                let bytes = cold.index_bytes;
+                self.reader.fetch_index(&mut self.ops, segment, bytes)
+            }
+            None => self.start_rebuild(segment),
+        }
+    }
+
+    /// The verified body of a batch, or what to tell the caller instead.
+    fn body_of(&mut self, wanted: Wanted) -> Result<Bytes, Read> {
+        if let Some(body) = self.log.recent(wanted.index) {
+            self.counts.reads_from_recent += 1;
+            return Ok(body.clone());
+        }
+        if let Some(body) = self.reader.bodies.get(wanted.index) {
+            self.counts.reads_from_cache += 1;
+            return Ok(body.clone());
+        }
+        if self.reader.damaged.contains(&wanted.index) {
+            return Err(damaged_up_to(wanted.end()));
+        }
+        let Self { segments, reader, ops, .. } = self;
+        let op = match wanted.cold {
+            None => {
+                reader.fetch_batches(ops, segments.batches_from(wanted.index).iter().copied())
+            }
+            Some((segment, ordinal)) => {
+                let index = reader.indexes.get(segment).cloned();
+                index.and_then(|index| reader.fetch_batches(ops, index.batches_from(ordinal)))
+            }
+        };
+        op.map_or_else(|| Err(damaged_up_to(wanted.end())), |op| Err(Read::Wait(op)))
+    }
+
+    /// A read ended; callers that waited for it read again.
+    pub fn read_done(&mut self, op: OpId, result: Result<Bytes, DiskFault>) {
+        let Some(at) = self.reader.in_flight.iter().position(|(other, _)| *other == op) else {
+            return;
+        };
+        match self.reader.in_flight.remove(at).1 {
+            Fetch::Batches(places) => {
+                self.counts.reads_from_disk += 1;
+                self.take_batches(&places, result.ok().as_ref());
+            }
+            Fetch::Index(segment) => self.take_index(segment, result),
+            Fetch::Scan => self.take_scan(result),
+        }
+    }
+
+    fn take_batches(&mut self, places: &[BatchPlace], bytes: Option<&Bytes>) {
+        let mut position = 0;
+        for place in places {
+            let end = position + place.bytes as usize;
+            let batch = bytes.filter(|bytes| bytes.len() >= end);
+            let view = batch.map(|bytes| self.log.verify(*place, &bytes.slice(position..end)));
+            position = end;
+            if let Some(Ok(view)) = view {
+                self.reader.bodies.insert(place.index, view.body, place.bytes as usize);
+            } else if places.len() > 1 {
+                self.reader.suspects.insert(place.index);
+            } else {
+                self.counts.damaged_batches += 1;
+                self.reader.mark_damaged(place.index);
+            }
+        }
+    }
+
+    fn take_index(&mut self, segment: u64, result: Result<Bytes, DiskFault>) {
+        let read = result.ok().and_then(|bytes| SegmentIndex::read(segment, bytes).ok());
+        if let Some(index) = read {
+            let bytes = index.bytes();
+            self.reader.indexes.insert(segment, index, bytes);
+        } else if let Some(cold) = self.segments.cold.get_mut(&segment) {
+            // Lost or damaged: whoever asks next has it built again.
+            cold.index_bytes = 0;
+        }
+    }
+}
+
+impl Wanted {
+    fn end(&self) -> Offset {
+        self.first_offset.plus(u64::from(self.count))
+    }
+}
+
+const fn damaged_up_to(to: Offset) -> Read {
+    Read::Gap { to, reason: GapReason::Damage }
+}
+
+fn read_ring(ring: &MemoryRing, end: Offset, portion: Portion) -> Read {
+    let from = portion.from;
+    if from >= end {
+        return Read::End;
+    }
+    if from < ring.base {
+        return Read::Gap { to: ring.base, reason: GapReason::MemoryLost };
+    }
+    let Some(section) = ring.find(from) else {
+        return Read::Gap { to: ring.start(end), reason: GapReason::Retention };
+    };
+    let header = SectionHeader {
+        first_offset: section.first_offset,
+        count: section.count,
+        accepted_ns: section.accepted_ns,
+        ..SectionHeader::default()
+    };
+    cut(&header, &section.records, portion)
+}
+
+/// Takes the wanted section out of a verified body.
+fn serve(body: &Bytes, wanted: &Wanted, portion: Portion) -> Read {
+    match section_at(body, wanted.section_position) {
+        Some((header, records))
+            if header.queue == wanted.queue
+                && header.first_offset == wanted.first_offset
+                && header.count == wanted.count =>
+        {
+            cut(&header, &records, portion)
+        }
+        _ => damaged_up_to(wanted.end()),
+    }
+}
+
+/// The records of a section from `portion.from` on that fit the portion; at least one.
+fn cut(header: &SectionHeader, records: &Bytes, portion: Portion) -> Read {
+    let end = header.first_offset.plus(u64::from(header.count));
+    let mut start = 0;
+    for _ in header.first_offset.0..portion.from.0 {
+        let Some(bytes) = next_record(records, start) else { return damaged_up_to(end) };
+        start += bytes;
+    }
+    let left = u32::try_from(end.0 - portion.from.0).unwrap_or(u32::MAX);
+    if left <= portion.records_max && records.len() - start <= portion.bytes_max {
+        return answer(header, portion.from, left, records.slice(start..));
+    }
+    let mut stop = start;
+    let mut count = 0;
+    while count < left.min(portion.records_max.max(1)) {
+        let Some(bytes) = next_record(records, stop) else { return damaged_up_to(end) };
+        if count > 0 && stop + bytes - start > portion.bytes_max {
+            break;
+        }
+        stop += bytes;
+        count += 1;
+    }
+    answer(header, portion.from, count, records.slice(start..stop))
+}
+
+/// Length of the record at `start`; `None` where there is no whole one.
+fn next_record(records: &Bytes, start: usize) -> Option<usize> {
+    let rest = records.get(start..)?;
+    record_bytes(rest).filter(|bytes| *bytes > 0 && *bytes <= rest.len())
+}
+
+const fn answer(header: &SectionHeader, first_offset: Offset, count: u32, bytes: Bytes) -> Read {
+    Read::Records { first_offset, count, accepted_ns: header.accepted_ns, bytes }
+}

@@ -1,0 +1,323 @@
+//! Start: a store from what is on the disk.
+//!
+//! 1. The newest snapshot that checks gives the state and where to replay from.
+//! 2. Every batch from there on is replayed: its sections into the index, and
+//!    what the snapshot does not contain yet into the state, in log order.
+//! 3. What damage may have taken is left out for ever: a queue without a later
+//!    section goes on 2^20 offsets later, so no offset gets a second meaning.
+//!
+//! Only 2. depends on the log's length, and only on its part after the snapshot.
+
+use super::cooling::Cooling;
+use super::notes::Notes;
+use super::reading::Reader;
+use super::retention::Sweep;
+use super::segments::Segments;
+use super::snapshots::Snapshots;
+use super::turns::FlushWish;
+use super::{
+    Catalog, Counts, DamagedRange, OpenError, Opened, Store, StoreConfig,
+};
+use crate::batch::{BatchView, SectionHeader};
+use crate::dedup::{Claim, Dedup, LastUse, PAIRS_MAX};
+use crate::log::{BatchPlace, Log, LogConfig, Start};
+use crate::memory::{MemoryRing, Pool};
+use crate::note::{Lease, Note, NoteError};
+use crate::plan::{Disk, DiskFault, FileName, OpIds};
+use crate::positions::Positions;
+use crate::queue::{Entry, LogStart, Queue};
+use crate::recovery::{Found, OFFSETS_SKIPPED};
+use crate::snapshot::{Contents, Owner, SnapshotError, Stamps};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use wire::{LogIndex, Offset, ProducerId, QueueId};
+
+/// State as far as it is replayed.
+struct Replay {
+    queues: BTreeMap<QueueId, Queue>,
+    queue_stamps: Stamps,
+    positions: Positions,
+    position_stamps: Stamps,
+    dedup: Dedup,
+    window_stamps: Stamps,
+    catalog: Catalog,
+    catalog_stamps: Stamps,
+    segments: Segments,
+    /// Damages met so far.
+    damages: u32,
+    accepted_ns: u64,
+    failed: Option<OpenError>,
+}
+
+impl Store {
+    /// Recovers a shard's directory, or makes a new one when it is empty.
+    ///
+    /// # Errors
+    /// Files of another owner or a newer release; damage that takes more than
+    /// single ranges, unless the operator accepts the loss; the disk's faults.
+    pub fn open(
+        config: &StoreConfig,
+        disk: &mut dyn Disk,
+        wall_ns: u64,
+        accept_loss: bool,
+    ) -> Result<Opened, OpenError> {
+        let (numbers, contents) = load_snapshot(config, disk)?;
+        let from = contents.from;
+        let mut replay = Replay::new(contents);
+        let start = Start { from, accept_loss, wall_ns };
+        let opened = Log::open(&LogConfig::of(config), disk, start, &mut |found| {
+            replay.visit(&found);
+        })?;
+        if let Some(error) = replay.failed {
+            return Err(error);
+        }
+        let log = opened.log;
+        replay.check_start(&log, from, accept_loss)?;
+        replay.settle(&log);
+        let catalog = replay.catalog.changes.clone();
+        let snapshots = Snapshots::recovered(numbers, from, opened.report.bytes);
+        let store = Self {
+            config: config.clone(),
+            log,
+            ops: OpIds::default(),
+            queues: replay.queues,
+            positions: replay.positions,
+            dedup: replay.dedup,
+            pool: Pool::new(config.memory_bytes_max),
+            catalog: replay.catalog,
+            segments: replay.segments,
+            reader: Reader::new(config.read_cache_bytes_max),
+            notes: Notes::default(),
+            flush: FlushWish::default(),
+            cooling: Cooling::default(),
+            snapshots,
+            sweep: Sweep::default(),
+            counts: Counts::default(),
+            accepted_ns: replay.accepted_ns,
+            now_ns: 0,
+        };
+        Ok(Opened { store, catalog, report: opened.report })
+    }
+}
+
+/// Snapshots on the disk, and the newest that checks.
+fn load_snapshot(
+    config: &StoreConfig,
+    disk: &mut dyn Disk,
+) -> Result<(Vec<u64>, Contents), OpenError> {
+    let numbers = disk.snapshots().map_err(OpenError::Disk)?;
+    for number in numbers.iter().rev() {
+        let file = FileName::Snapshot(*number);
+        let bytes = match read_file(disk, file) {
+            Ok(bytes) => bytes,
+            Err(DiskFault::Missing | DiskFault::Short | DiskFault::Errno(_)) => continue,
+            Err(fault @ DiskFault::NoSpace) => return Err(OpenError::Disk(fault)),
+        };
+        match Contents::read(Owner::of(config), &bytes) {
+            Ok(contents) => return Ok((numbers, contents)),
+            // The one before may do, if the log still has what came after it: `check_start`.
+            Err(SnapshotError::Damaged) => {}
+            Err(SnapshotError::UnknownVersion(version)) => {
+                return Err(OpenError::UnknownFormat { version });
+            }
+            Err(SnapshotError::Foreign(found)) => return Err(OpenError::Foreign { found }),
+        }
+    }
+    Ok((numbers, Contents::default()))
+}
+
+fn read_file(disk: &mut dyn Disk, file: FileName) -> Result<Bytes, DiskFault> {
+    let length = usize::try_from(disk.length(file)?).map_err(|_| DiskFault::Short)?;
+    let mut bytes = vec![0; length];
+    disk.read(file, 0, &mut bytes)?;
+    Ok(Bytes::from(bytes))
+}
+
+impl Replay {
+    fn new(contents: Contents) -> Self {
+        let mut dedup = Dedup::new(PAIRS_MAX);
+        dedup.restore(contents.windows, &contents.producers, contents.producers_forgotten);
+        let mut segments = Segments::default();
+        segments.cold.extend(contents.segments.iter().map(|cold| (cold.number, *cold)));
+        // Later segments are replayed: their entries come back into memory.
+        let cold_end = segments.cold.keys().next_back().map_or(0, |last| last + 1);
+        let mut queues: BTreeMap<_, _> = contents.queues.into_iter().collect();
+        for queue in queues.values_mut() {
+            queue.index.runs.retain(|run| run.segment < cold_end);
+            queue.index.runs.shrink_to_fit();
+        }
+        let mut catalog = Catalog::default();
+        contents.catalog.iter().for_each(|change| catalog.push(change));
+        Self {
+            queues,
+            queue_stamps: contents.queue_stamps,
+            positions: contents.positions,
+            position_stamps: contents.position_stamps,
+            dedup,
+            window_stamps: contents.window_stamps,
+            catalog,
+            catalog_stamps: contents.catalog_stamps,
+            segments,
+            damages: 0,
+            accepted_ns: 0,
+            failed: None,
+        }
+    }
+
+    fn visit(&mut self, found: &Found<'_>) {
+        match found {
+            Found::Damage { .. } => self.damages += 1,
+            Found::Batch { place, batch } => self.batch(place, batch),
+        }
+    }
+
+    fn batch(&mut self, place: &BatchPlace, batch: &BatchView) {
+        self.segments.open(place.segment, place.index);
+        self.segments.flushed(*place);
+        for (section_position, header, records) in batch.sections() {
+            self.accepted_ns = self.accepted_ns.max(header.accepted_ns);
+            if header.queue == QueueId::NOTES {
+                self.note(place.index, records);
+            } else {
+                self.section(place.index, section_position, &header);
+            }
+        }
+    }
+
+    fn section(&mut self, index: LogIndex, section_position: u32, header: &SectionHeader) {
+        let queue = self.queues.entry(header.queue).or_default();
+        self.segments.touch(header.queue, queue, index);
+        queue.index.push(Entry {
+            first_offset: header.first_offset,
+            accepted_ns: header.accepted_ns,
+            index,
+            section_position,
+            count: header.count,
+        });
+        let end = header.first_offset.plus(u64::from(header.count));
+        queue.damages = self.damages;
+        if self.queue_stamps.applies((header.queue.0, 0), index) {
+            queue.end = queue.end.max(end);
+        }
+        let pair = (header.producer.0, header.queue.0);
+        if header.producer != ProducerId(0) && self.window_stamps.applies(pair, index) {
+            let claim = Claim {
+                producer: header.producer,
+                queue: header.queue,
+                epoch: header.epoch,
+                sequence: header.sequence,
+                count: header.count,
+            };
+            let used = LastUse { index, order: section_position };
+            self.dedup.take(&claim, header.first_offset, used);
+        }
+    }
+
+    fn note(&mut self, index: LogIndex, bytes: &[u8]) {
+        match Note::read(bytes) {
+            Ok(note) => self.apply(index, &note),
+            Err(NoteError::UnknownVersion(version) | NoteError::UnknownKind(version)) => {
+                let version = u32::from(version);
+                self.failed.get_or_insert(OpenError::UnknownFormat { version });
+            }
+            Err(NoteError::Length { bytes }) => {
+                let what = format!("a note of {bytes} bytes in batch {index} is not one");
+                let range = DamagedRange { segment: 0, position: 0, bytes: bytes as u64, what };
+                self.failed.get_or_insert(OpenError::Damaged { range });
+            }
+        }
+    }
+
+    fn apply(&mut self, index: LogIndex, note: &Note<'_>) {
+        match note {
+            Note::Catalog(change) => {
+                if self.catalog_stamps.applies_at_end(index) {
+                    self.catalog.push(change);
+                }
+            }
+            Note::Grant(at) if self.applies_to(at.lease, index) => self.positions.grant(*at),
+            Note::Commit(at) if self.applies_to(at.lease, index) => self.positions.commit(*at),
+            Note::Nack(at) if self.applies_to(at.lease, index) => self.positions.nack(*at),
+            Note::Reset(at) if self.applies_to(at.lease, index) => self.positions.reset(*at),
+            Note::Ack(lease, offsets) if self.applies_to(*lease, index) => {
+                for offset in *offsets {
+                    self.positions.ack(*lease, Offset(offset.get()));
+                }
+            }
+            Note::Grant(_) | Note::Commit(_) | Note::Nack(_) | Note::Reset(_) | Note::Ack(..) => {}
+            Note::Reservation { queue, end } => {
+                let queue = self.queues.entry(*queue).or_default();
+                let before = queue.memory.as_ref().map_or(Offset(0), |ring| ring.reserved_end);
+                queue.memory = Some(Box::new(MemoryRing::recovered(before.max(*end))));
+                queue.damages = self.damages;
+            }
+            Note::QueueRemoved(queue) => {
+                self.queues.remove(queue);
+                self.positions.remove_queue(*queue);
+                self.dedup.remove_queue(*queue);
+            }
+            Note::GroupRemoved(group) => self.positions.remove_group(*group),
+        }
+    }
+
+    fn applies_to(&self, lease: Lease, index: LogIndex) -> bool {
+        self.position_stamps.applies((lease.queue.0, u64::from(lease.group.0)), index)
+    }
+
+    /// The log must reach back to where the replay was to start.
+    fn check_start(&self, log: &Log, from: LogIndex, accept_loss: bool) -> Result<(), OpenError> {
+        let Some(first) = log.segments().next() else { return Ok(()) };
+        if first.base <= from || accept_loss {
+            return Ok(());
+        }
+        let what = format!(
+            "no snapshot that checks holds what came before batch {}; the newest ends at {from}",
+            first.base
+        );
+        Err(OpenError::Damaged {
+            range: DamagedRange { segment: first.number, position: 0, bytes: 0, what },
+        })
+    }
+
+    /// What was not replayed: the log's start, and what damage means for queues.
+    fn settle(&mut self, log: &Log) {
+        if let Some(first) = log.segments().next() {
+            self.segments.start = LogStart { segment: first.number, index: first.base };
+        }
+        let present = |number: &u64| *number >= self.segments.start.segment;
+        self.segments.cold.retain(|number, _| present(number));
+        if self.damages == 0 {
+            return;
+        }
+        for queue in self.queues.values_mut().filter(|queue| queue.damages < self.damages) {
+            queue.end = queue.end.plus(OFFSETS_SKIPPED);
+            if let Some(ring) = &mut queue.memory {
+                let reserved_end = ring.reserved_end.plus(OFFSETS_SKIPPED);
+                **ring = MemoryRing::recovered(reserved_end);
+            }
+        }
+    }
+}
+
+impl LogConfig {
+    fn of(config: &StoreConfig) -> Self {
+        Self {
+            shard: config.shard,
+            node_id: config.node_id,
+            cluster_id: config.cluster_id,
+            segment_bytes: config.segment_bytes,
+            record_bytes_max: config.record_bytes_max,
+            batch_bytes_max: config.batch_bytes_max,
+            recent_bytes_max: config.recent_bytes_max,
+            log_bytes_max: config.log_bytes_max,
+            prepared_segments: config.prepared_segments,
+            seed: config.seed,
+        }
+    }
+}
+
+impl Owner {
+    pub(super) const fn of(config: &StoreConfig) -> Self {
+        Self { node_id: config.node_id, cluster_id: config.cluster_id, shard: config.shard }
+    }
+}
