@@ -30,12 +30,15 @@
 
 pub mod blocking;
 pub mod catalog;
+mod clock;
 pub mod config;
 pub mod delivery;
 pub mod error;
 pub mod outcome;
+pub mod placement;
 pub mod receipt;
 pub mod record;
+mod session;
 
 pub use blocking::{Admin, Client, Consumer, Producer, Requester, Responder};
 pub use catalog::{

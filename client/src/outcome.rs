@@ -4,7 +4,7 @@ use crate::error::Refusal;
 use crate::record::RecordView;
 use wire::QueueId;
 
-/// Names one request of one requester; counted from 0.
+/// Names one request of one requester; never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestTicket(pub u64);
 
@@ -109,14 +109,14 @@ impl Call {
     }
 }
 
-/// Where a reply goes; opaque.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ReplyTo {
-    pub(crate) node: u64,
-    pub(crate) nonce: u64,
-    pub(crate) slot: u32,
-    pub(crate) generation: u32,
-    pub(crate) shard: u16,
+/// Where a reply goes: the node's own bytes, opaque.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReplyTo(pub(crate) [u8; 32]);
+
+impl std::fmt::Debug for ReplyTo {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("ReplyTo")
+    }
 }
 
 /// What became of a reply.

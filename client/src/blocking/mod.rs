@@ -6,6 +6,7 @@
 
 mod admin;
 mod consumer;
+mod driver;
 mod producer;
 mod requester;
 mod responder;
@@ -14,7 +15,12 @@ use crate::catalog::NodeInfo;
 use crate::config::{
     ClientConfig, ConsumerConfig, ProducerConfig, RequesterConfig, ResponderConfig,
 };
-use crate::error::{CallError, ConnectError};
+use crate::error::{CallError, ConnectError, UnknownCause};
+use crate::session::Session;
+use crate::session::calls::Taken;
+use driver::Driver;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 pub use admin::Admin;
@@ -23,61 +29,105 @@ pub use producer::Producer;
 pub use requester::Requester;
 pub use responder::Responder;
 
+/// What the parts of a client share.
+type Shared = Rc<RefCell<Driver>>;
+
 /// A client of one node. Cloning shares the connections.
 #[derive(Clone, Debug)]
-pub struct Client {}
+pub struct Client {
+    driver: Shared,
+}
 
 impl Client {
     /// Connects and shakes hands, within the configured `connect_timeout`.
     pub fn connect(config: ClientConfig) -> Result<Self, ConnectError> {
-        let _ = config;
-        unimplemented!()
+        let timeout = config.connect_timeout;
+        let server = config.server.clone();
+        let mut driver = Driver::new(config);
+        let until_ns = driver.after(timeout);
+        let connected = driver.wait_for(until_ns, |session| {
+            if session.is_ready() {
+                return Some(Ok(()));
+            }
+            session.failure().cloned().map(Err)
+        });
+        let cause = format!("no answer within {timeout:?}");
+        connected.unwrap_or(Err(ConnectError::Unreachable { server, cause }))?;
+        Ok(Self { driver: Rc::new(RefCell::new(driver)) })
     }
 
     /// The node, as it introduced itself last.
     pub fn node(&self) -> NodeInfo {
-        unimplemented!()
+        self.driver.borrow().session.node().clone()
     }
 
     /// The calls about topics, groups, offsets and the node itself.
     pub fn admin(&self) -> Admin {
-        unimplemented!()
+        Admin::new(Rc::clone(&self.driver))
     }
 
     /// A producer: learns the topic's route and opens a producer id.
     pub fn producer(&self, config: ProducerConfig) -> Result<Producer, CallError> {
-        let _ = config;
-        unimplemented!()
+        Producer::open(Rc::clone(&self.driver), config)
     }
 
     /// A consumer: subscribes. Assignments arrive while it is polled.
     pub fn consumer(&self, config: ConsumerConfig) -> Result<Consumer, CallError> {
-        let _ = config;
-        unimplemented!()
+        Consumer::open(Rc::clone(&self.driver), config)
     }
 
     /// A requester. Routes of services are learnt on first use.
     pub fn requester(&self, config: RequesterConfig) -> Requester {
-        let _ = config;
-        unimplemented!()
+        Requester::new(Rc::clone(&self.driver), config)
     }
 
     /// A responder: registers for a service.
     pub fn responder(&self, config: ResponderConfig) -> Result<Responder, CallError> {
-        let _ = config;
-        unimplemented!()
+        Responder::open(Rc::clone(&self.driver), config)
     }
 
     /// Moves bytes for all parts of this client: what is ready now, and what comes within `wait`.
     /// Returns early once anything came. A program that is busy elsewhere calls this at least every few seconds.
     pub fn poll(&self, wait: Duration) {
-        let _ = wait;
-        unimplemented!()
+        let mut driver = self.driver.borrow_mut();
+        let until_ns = driver.after(wait);
+        driver.poll(until_ns);
     }
 
-    /// Sends what is queued and a goodbye, then closes all connections, within `wait`.
+    /// Sends what is queued and a goodbye, at most within `wait`. The connections close with the last part of the client.
     pub fn close(self, wait: Duration) {
-        let _ = wait;
-        unimplemented!()
+        let mut driver = self.driver.borrow_mut();
+        let until_ns = driver.after(wait);
+        driver.push();
+        driver.session.say_goodbye();
+        while driver.has_outgoing() && driver.after(Duration::ZERO) < until_ns {
+            driver.poll(until_ns);
+        }
+    }
+}
+
+impl Driver {
+    /// Waits for something to be opened by the client's `call_timeout`.
+    fn opened(
+        &mut self,
+        ready: impl Fn(&Session) -> Option<Result<(), CallError>>,
+    ) -> Result<(), CallError> {
+        let timeout = self.session.config().call_timeout;
+        let until_ns = self.after(timeout);
+        let opened = self.wait_for(until_ns, |session| ready(session));
+        opened.unwrap_or_else(|| Err(self.session.unopened()))
+    }
+
+    /// Waits for the answer of a call.
+    fn answer(&mut self, call: usize) -> Result<Taken, CallError> {
+        // A call ends at its own deadline at the latest.
+        let answer = self.wait_for(u64::MAX, |session| session.take_call(call));
+        answer.unwrap_or(Err(CallError::Unknown(UnknownCause::TimedOut)))
+    }
+
+    /// The deadline of a call that begins now, monotonic.
+    fn call_deadline_ns(&mut self) -> u64 {
+        let timeout = self.session.config().call_timeout;
+        self.after(timeout)
     }
 }

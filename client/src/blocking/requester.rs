@@ -1,5 +1,7 @@
 //! Requester: asks services; every request ends with exactly one outcome.
 
+use super::Shared;
+use crate::config::RequesterConfig;
 use crate::error::BeginError;
 use crate::outcome::{Outcome, RequestTicket};
 use crate::record::NewRecord;
@@ -7,9 +9,17 @@ use std::time::Duration;
 
 /// Asks services. Many requests may be outstanding.
 #[derive(Debug)]
-pub struct Requester {}
+pub struct Requester {
+    driver: Shared,
+    key: usize,
+}
 
 impl Requester {
+    pub(super) fn new(driver: Shared, config: RequesterConfig) -> Self {
+        let key = driver.borrow_mut().session.add_requester(config);
+        Self { driver, key }
+    }
+
     /// Asks and waits for the outcome, until `deadline` from now at the latest (and the grace).
     pub fn request(
         &mut self,
@@ -17,8 +27,13 @@ impl Requester {
         record: &NewRecord<'_>,
         deadline: Duration,
     ) -> Result<Outcome, BeginError> {
-        let _ = (service, record, deadline);
-        unimplemented!()
+        let mut driver = self.driver.borrow_mut();
+        driver.after(Duration::ZERO);
+        let ticket = driver.session.begin_request(self.key, service, record, deadline)?;
+        // Every request ends at its own deadline at the latest.
+        let outcome =
+            driver.wait_for(u64::MAX, |session| session.requester(self.key)?.take_outcome(ticket));
+        Ok(outcome.unwrap_or(Outcome::Unknown))
     }
 
     /// Asks without waiting. `deadline` counts from now, over everything: route, connection, service.
@@ -28,24 +43,44 @@ impl Requester {
         record: &NewRecord<'_>,
         deadline: Duration,
     ) -> Result<RequestTicket, BeginError> {
-        let _ = (service, record, deadline);
-        unimplemented!()
+        let mut driver = self.driver.borrow_mut();
+        driver.after(Duration::ZERO);
+        let ticket = driver.session.begin_request(self.key, service, record, deadline)?;
+        driver.push();
+        Ok(ticket)
     }
 
     /// The next outcome, in the order they come; waits at most `wait`.
+    /// `None`: nothing ended, or nothing is outstanding.
     pub fn poll(&mut self, wait: Duration) -> Option<(RequestTicket, Outcome)> {
-        let _ = wait;
-        unimplemented!()
+        let mut driver = self.driver.borrow_mut();
+        let until_ns = driver.after(wait);
+        let next = driver.wait_for(until_ns, |session| {
+            let requester = session.requester(self.key)?;
+            let next = requester.next_outcome();
+            (next.is_some() || requester.outstanding() == 0).then_some(next)
+        });
+        next.flatten()
     }
 
     /// Asks the node to end a request. Its outcome still comes, once: cancelled, or what was faster.
     pub fn cancel(&mut self, ticket: RequestTicket) {
-        let _ = ticket;
-        unimplemented!()
+        let mut driver = self.driver.borrow_mut();
+        driver.session.cancel_request(self.key, ticket);
+        driver.push();
     }
 
     /// Requests begun whose outcome was not taken.
     pub fn outstanding(&self) -> usize {
-        unimplemented!()
+        let mut driver = self.driver.borrow_mut();
+        driver.session.requester(self.key).map_or(0, |requester| requester.outstanding())
+    }
+}
+
+impl Drop for Requester {
+    fn drop(&mut self) {
+        if let Ok(mut driver) = self.driver.try_borrow_mut() {
+            driver.session.remove_requester(self.key);
+        }
     }
 }

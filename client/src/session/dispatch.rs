@@ -1,0 +1,173 @@
+//! Dispatch: every frame that comes, sent to whom it is for. What cannot be read ends the connection.
+
+use super::pending::{Owner, Question};
+use super::{HOME, Session};
+use crate::error::{ConnectError, Refusal};
+use crate::session::inbox::Taken;
+use wire::table::{Error, Goodbye};
+use wire::{DecodeError, ErrorCode, Kind};
+
+impl Session {
+    /// Takes one frame.
+    pub(super) fn dispatch(&mut self, index: usize, taken: &Taken) {
+        let Some(kind) = taken.kind() else { return }; // newer than we are: not asked for, not needed
+        let understood = match kind {
+            Kind::Ping => {
+                let request_id = taken.request_id();
+                self.writer.write_bare(self.connections[index].outbox(), Kind::Pong, request_id);
+                Ok(())
+            }
+            Kind::Pong => Ok(()),
+            Kind::Goodbye => self.goodbye(index, taken),
+            Kind::Error => self.refused(index, taken),
+            Kind::Assigned => self.assigned(taken),
+            Kind::Revoked => self.revoked(taken),
+            Kind::Deliver => self.delivered(taken),
+            Kind::Call => self.called(taken),
+            Kind::Welcome
+            | Kind::Done
+            | Kind::TopicInfo
+            | Kind::TopicListing
+            | Kind::RouteInfo
+            | Kind::ProducerOpened
+            | Kind::Receipt
+            | Kind::Subscribed
+            | Kind::Fetched
+            | Kind::OffsetsInfo
+            | Kind::GroupListing
+            | Kind::GroupInfo
+            | Kind::Served
+            | Kind::Outcome
+            | Kind::ReplyResult
+            | Kind::StatsInfo => self.answered(index, kind, taken),
+            Kind::Hello
+            | Kind::TopicCreate
+            | Kind::TopicAlter
+            | Kind::TopicDelete
+            | Kind::TopicDescribe
+            | Kind::TopicList
+            | Kind::Route
+            | Kind::ProducerOpen
+            | Kind::Publish
+            | Kind::Subscribe
+            | Kind::Credit
+            | Kind::Ack
+            | Kind::Nack
+            | Kind::Commit
+            | Kind::Unsubscribe
+            | Kind::Fetch
+            | Kind::Offsets
+            | Kind::OffsetsReset
+            | Kind::GroupList
+            | Kind::GroupDescribe
+            | Kind::Serve
+            | Kind::Request
+            | Kind::Reply
+            | Kind::Cancel
+            | Kind::Unserve
+            | Kind::Stats => Err(DecodeError::Body), // only clients send these
+        };
+        if understood.is_err() {
+            self.lost(index);
+        }
+    }
+
+    /// An answer: closes its question. One whose question is closed already is late.
+    fn answered(&mut self, index: usize, kind: Kind, taken: &Taken) -> Result<(), DecodeError> {
+        let request_id = taken.request_id();
+        let Some(question) = self.pending.remove(request_id) else {
+            self.late_count += 1;
+            return Ok(());
+        };
+        match (question.owner, kind) {
+            (Owner::Call(key), _) => {
+                self.call_answered(key, Ok(taken.clone()));
+                Ok(())
+            }
+            (Owner::Hello, Kind::Welcome) => self.welcomed(index, taken),
+            (Owner::Route, Kind::RouteInfo) => self.routed(request_id, taken),
+            (Owner::ProducerOpen(key), Kind::ProducerOpened) => self.producer_opened(key, taken),
+            (Owner::Publish(key, lane), Kind::Receipt) => {
+                self.accepted(key, lane, request_id, taken)
+            }
+            (Owner::Subscribe(key), Kind::Subscribed) => self.subscribed(key, taken),
+            (Owner::Serve(key), Kind::Served) => self.served(key, taken),
+            (Owner::Request(key), Kind::Outcome) => self.request_answered(key, request_id, taken),
+            (owner, _) => {
+                // Not an answer to this question. The connection ends; so does what waits on it.
+                self.reopen(request_id, owner, index);
+                Err(DecodeError::Body)
+            }
+        }
+    }
+
+    /// Puts a question back, so that the loss of its connection ends it.
+    fn reopen(&mut self, request_id: u64, owner: Owner, index: usize) {
+        if let Owner::Request(key) = owner {
+            self.request_ended(key, request_id, crate::outcome::Outcome::Unknown);
+            return;
+        }
+        let question = Question { owner, connection: Some(index), deadline_ns: u64::MAX };
+        self.pending.insert(question);
+    }
+
+    /// An error: answers the question it names, or is about the connection.
+    fn refused(&mut self, index: usize, taken: &Taken) -> Result<(), DecodeError> {
+        let frame = taken.frame();
+        let refusal = read_refusal(frame.read::<Error<'_>>()?);
+        let request_id = taken.request_id();
+        let question = self.pending.remove(request_id);
+        match question.map(|question| question.owner) {
+            None if request_id == 0 => {
+                if index == HOME {
+                    self.failure = Some(ConnectError::Refused(refusal));
+                }
+            }
+            None => self.late_count += 1,
+            Some(Owner::Hello) => {
+                if index == HOME {
+                    self.failure = Some(ConnectError::Refused(refusal));
+                }
+                self.lost(index);
+            }
+            Some(Owner::Call(key)) => self.call_refused(key, refusal),
+            Some(Owner::Route) => self.not_routed(request_id, &refusal),
+            Some(Owner::ProducerOpen(key)) => self.producer_not_opened(key, refusal),
+            Some(Owner::Publish(key, lane)) => self.not_accepted(key, lane, request_id, refusal),
+            Some(Owner::Subscribe(key)) => self.not_subscribed(key, refusal),
+            Some(Owner::Serve(key)) => self.not_served(key, refusal),
+            Some(Owner::Request(key)) => self.request_refused(key, request_id, refusal),
+        }
+        Ok(())
+    }
+
+    /// The node's last word on a connection.
+    fn goodbye(&mut self, index: usize, taken: &Taken) -> Result<(), DecodeError> {
+        let frame = taken.frame();
+        let goodbye = frame.read::<Goodbye<'_>>()?;
+        if index == HOME {
+            let message = goodbye.message().unwrap_or_default().to_owned();
+            let code = ErrorCode::from_number(goodbye.code()).unwrap_or(ErrorCode::ShuttingDown);
+            let refusal = Refusal { code, message, observed: 0, limit: 0, retry_after_ms: 0 };
+            self.failure = Some(ConnectError::Refused(refusal));
+        }
+        self.lost(index);
+        Ok(())
+    }
+}
+
+/// The refusal in an error frame. A number we do not know is named in the message.
+fn read_refusal(error: Error<'_>) -> Refusal {
+    let words = error.message().unwrap_or_default();
+    let (code, message) = match ErrorCode::from_number(error.code()) {
+        Some(code) => (code, words.to_owned()),
+        None => (ErrorCode::Internal, format!("BUS-E{:04X}: {words}", error.code())),
+    };
+    Refusal {
+        code,
+        message,
+        observed: error.observed(),
+        limit: error.limit(),
+        retry_after_ms: error.retry_after_ms(),
+    }
+}

@@ -1,0 +1,296 @@
+//! Producer: the records of one producer, their queues, their window and their receipts. Pure state.
+//!
+//! A section leaves when it is full, or when nothing of its queue is on the wire:
+//! batches form only while the node is busy, and a lone record waits for nothing.
+//! What happens to a section on the wire is `lane`'s; this file opens producer ids,
+//! chooses queues and sorts the node's answers.
+
+use crate::clock::{Now, nanoseconds};
+use crate::config::ProducerConfig;
+use crate::error::{CallError, EnqueueError, Refusal, SendError};
+use crate::placement::Choice;
+use crate::receipt::{Receipt, Ticket};
+use crate::record::NewRecord;
+use crate::session::lane::{Lane, Settled};
+use std::collections::VecDeque;
+use wire::limits::SECTION_RECORDS_MAX;
+use wire::record::{
+    Properties, RECORD_HEADER_BYTES, Record, RecordError, write_property, write_record,
+};
+use wire::{Epoch, ErrorCode, ProducerId, QueueId, ShardId};
+
+/// Where a producer stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Waiting for the topic's route.
+    Routing,
+    /// An id or a new epoch is to be asked for.
+    Opening,
+    /// Asked, not answered.
+    Asked,
+    /// In use.
+    Open,
+    /// Over: every record is refused with this.
+    Ended(CallError),
+}
+
+/// One producer.
+#[derive(Debug)]
+pub(crate) struct ProducerState {
+    pub(crate) config: ProducerConfig,
+    pub(crate) phase: Phase,
+    pub(crate) id: ProducerId,
+    pub(crate) epoch: Epoch,
+    pub(crate) lanes: Vec<Lane>,
+    /// Something was refused in a way only a new epoch mends.
+    epoch_is_spent: bool,
+    settled: VecDeque<Settled>,
+    turn: usize,
+    next_ticket: u64,
+    window_records: usize,
+    window_bytes: usize,
+    properties: Vec<u8>,
+}
+
+impl ProducerState {
+    /// One that knows nothing yet.
+    pub(crate) fn new(config: ProducerConfig) -> Self {
+        Self {
+            config,
+            phase: Phase::Routing,
+            id: ProducerId(0),
+            epoch: Epoch(0),
+            lanes: Vec::new(),
+            epoch_is_spent: false,
+            settled: VecDeque::new(),
+            turn: 0,
+            next_ticket: 0,
+            window_records: 0,
+            window_bytes: 0,
+            properties: Vec::new(),
+        }
+    }
+
+    /// The topic's queues, by number.
+    pub(crate) fn routed(&mut self, queues: &[(QueueId, ShardId)]) {
+        self.lanes = queues.iter().map(|(queue, shard)| Lane::new(*queue, *shard)).collect();
+        self.phase = if self.config.idempotent { Phase::Opening } else { Phase::Open };
+    }
+
+    /// The node gave an id, or the next epoch of it.
+    pub(crate) fn opened(&mut self, id: ProducerId, epoch: Epoch) {
+        self.id = id;
+        self.epoch = epoch;
+        self.phase = Phase::Open;
+        self.epoch_is_spent = false;
+        for lane in &mut self.lanes {
+            self.window_bytes -= lane.restart(&mut self.settled);
+        }
+    }
+
+    /// The node gave none.
+    pub(crate) fn not_opened(&mut self, refusal: Refusal) {
+        if refusal.code == ErrorCode::UnknownProducer && self.id != ProducerId(0) {
+            self.id = ProducerId(0); // forgotten: a new id, under which nothing was sent yet
+            self.phase = Phase::Opening;
+        } else {
+            self.end(refusal);
+        }
+    }
+
+    /// Takes a record into its queue's open section; returns its ticket and the queue's lane.
+    pub(crate) fn enqueue(
+        &mut self,
+        record: &NewRecord<'_>,
+        now: Now,
+        record_bytes_max: usize,
+    ) -> Result<(Ticket, usize), EnqueueError> {
+        if let Phase::Ended(CallError::Refused(refusal)) = &self.phase {
+            return Err(EnqueueError::Fenced(refusal.clone()));
+        }
+        let index = self.choose(record)?;
+        self.properties.clear();
+        for (name, value) in record.properties {
+            write_property(&mut self.properties, name, value)
+                .map_err(EnqueueError::RecordInvalid)?;
+        }
+        let parts = [record.key, record.tag, &self.properties, record.body];
+        let bytes = RECORD_HEADER_BYTES + parts.iter().map(|part| part.len()).sum::<usize>();
+        let over_bytes =
+            self.window_bytes > 0 && self.window_bytes + bytes > self.config.window_bytes;
+        if self.window_records >= self.config.window_records.max(1) || over_bytes {
+            return Err(EnqueueError::WindowFull);
+        }
+        let lane = &mut self.lanes[index];
+        let batch_bytes = self.config.batch_bytes.min(record_bytes_max);
+        if lane.open.bytes.len() + bytes > batch_bytes {
+            lane.seal();
+        }
+        let properties = Properties::check(&self.properties).unwrap_or_default();
+        let NewRecord { key, tag, body, .. } = *record;
+        let encoded = Record { born_ns: now.wall_ns, key, tag, properties, body };
+        write_record(&mut lane.open.bytes, &encoded, record_bytes_max)
+            .map_err(EnqueueError::RecordInvalid)?;
+        if lane.open.tickets.is_empty() {
+            lane.open.deadline_ns = now.mono_ns.saturating_add(nanoseconds(self.config.timeout));
+        }
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.window_records += 1;
+        self.window_bytes += bytes;
+        lane.open.tickets.push(ticket);
+        let records_max = self.config.batch_records.clamp(1, SECTION_RECORDS_MAX as usize);
+        if lane.open.tickets.len() >= records_max || lane.open.bytes.len() >= batch_bytes {
+            self.seal(index);
+        }
+        Ok((ticket, index))
+    }
+
+    /// Closes the open section of a lane; keyless records turn to the next queue then.
+    pub(crate) fn seal(&mut self, index: usize) {
+        self.lanes[index].seal();
+        if self.turn == index {
+            self.turn = (index + 1) % self.lanes.len();
+        }
+    }
+
+    /// Closes open sections: all of them, or those whose queue has nothing on the wire.
+    pub(crate) fn seal_open(&mut self, all: bool) {
+        for index in 0..self.lanes.len() {
+            let lane = &self.lanes[index];
+            if !lane.open.tickets.is_empty() && (all || lane.is_idle()) {
+                self.seal(index);
+            }
+        }
+    }
+
+    /// The next section of a lane to be sent now.
+    pub(crate) fn sendable(&self, lane: usize, now_ns: u64) -> Option<usize> {
+        if self.phase != Phase::Open {
+            return None;
+        }
+        self.lanes[lane].sendable(now_ns, self.epoch_is_spent)
+    }
+
+    /// The node accepted a section.
+    pub(crate) fn accepted(&mut self, lane: u16, request_id: u64, receipt: Receipt) {
+        let Some(of) = self.lanes.get_mut(usize::from(lane)) else { return };
+        self.window_bytes -= of.accepted(request_id, receipt, &mut self.settled);
+        self.close_up();
+    }
+
+    /// The node answered a section with an error.
+    pub(crate) fn refused(&mut self, lane: u16, request_id: u64, refusal: Refusal, now_ns: u64) {
+        let code = refusal.code;
+        if code == ErrorCode::ProducerFenced {
+            self.end(refusal);
+            return;
+        }
+        let Some(of) = self.lanes.get_mut(usize::from(lane)) else { return };
+        let settled = &mut self.settled;
+        self.window_bytes -= if code == ErrorCode::SequenceGap {
+            of.refused_by_gap(request_id, settled)
+        } else if code == ErrorCode::UnknownProducer {
+            self.epoch_is_spent = true;
+            of.forgotten(request_id, settled)
+        } else if code == ErrorCode::Overloaded || code == ErrorCode::ShuttingDown {
+            of.postponed(request_id, refusal, now_ns, settled)
+        } else {
+            of.refused(request_id, refusal, settled)
+        };
+        self.close_up();
+    }
+
+    /// A connection is gone.
+    pub(crate) fn lost(&mut self, connection: usize) {
+        let again = self.config.idempotent;
+        for lane in &mut self.lanes {
+            self.window_bytes -= lane.lost(connection, again, &mut self.settled);
+        }
+        self.close_up();
+    }
+
+    /// Ends what is past its deadline.
+    pub(crate) fn tick(&mut self, now_ns: u64) {
+        for lane in &mut self.lanes {
+            lane.retry_due(now_ns);
+            self.window_bytes -= lane.expire(now_ns, &mut self.settled);
+        }
+        self.close_up();
+    }
+
+    /// When `tick` has something to do, monotonic.
+    pub(crate) fn wake_ns(&self) -> u64 {
+        self.lanes.iter().map(Lane::wake_ns).min().unwrap_or(u64::MAX)
+    }
+
+    /// Nothing can be sent any more.
+    pub(crate) fn end(&mut self, refusal: Refusal) {
+        for lane in &mut self.lanes {
+            self.window_bytes -= lane.end(&refusal, &mut self.settled);
+        }
+        self.phase = Phase::Ended(CallError::Refused(refusal));
+    }
+
+    /// The next record that is settled; it leaves the window.
+    pub(crate) fn next_settled(&mut self) -> Option<Settled> {
+        let settled = self.settled.pop_front()?;
+        self.window_records -= 1;
+        Some(settled)
+    }
+
+    /// The settled record of this ticket; it leaves the window.
+    pub(crate) fn take_settled(&mut self, ticket: Ticket) -> Option<Result<Receipt, SendError>> {
+        let index = self.settled.iter().position(|(of, _)| *of == ticket)?;
+        let (_, result) = self.settled.remove(index)?;
+        self.window_records -= 1;
+        Some(result)
+    }
+
+    /// Records enqueued and not settled.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.window_records - self.settled.len()
+    }
+
+    fn close_up(&mut self) {
+        for lane in &mut self.lanes {
+            if !lane.close_up() {
+                continue;
+            }
+            if self.config.idempotent {
+                self.epoch_is_spent = true;
+            } else {
+                self.window_bytes -= lane.restart(&mut self.settled);
+            }
+        }
+        let quiet = || self.lanes.iter().all(Lane::is_quiet);
+        if self.epoch_is_spent && self.phase == Phase::Open && quiet() {
+            self.phase = Phase::Opening;
+        }
+    }
+
+    fn choose(&self, record: &NewRecord<'_>) -> Result<usize, EnqueueError> {
+        let queue_count = u16::try_from(self.lanes.len()).unwrap_or(u16::MAX);
+        let queue = record.queue.unwrap_or(0);
+        let chosen = Choice::of(record).queue(queue_count, self.turn);
+        chosen.map(usize::from).ok_or(EnqueueError::NoSuchQueue { queue, queue_count })
+    }
+}
+
+/// Encodes one record as a section of its own.
+pub(crate) fn encode_single(
+    section: &mut Vec<u8>,
+    properties: &mut Vec<u8>,
+    record: &NewRecord<'_>,
+    born_ns: u64,
+    record_bytes_max: usize,
+) -> Result<(), RecordError> {
+    section.clear();
+    properties.clear();
+    for (name, value) in record.properties {
+        write_property(properties, name, value)?;
+    }
+    let properties = Properties::check(properties)?;
+    let NewRecord { key, tag, body, .. } = *record;
+    write_record(section, &Record { born_ns, key, tag, properties, body }, record_bytes_max)
+}
