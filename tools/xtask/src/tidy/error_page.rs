@@ -40,8 +40,8 @@ mod tests {
     use super::*;
 
     fn page() -> String {
-        let rows = ErrorCode::ALL.iter();
-        rows.map(|code| format!("| {code} | {} | what | fix |\n", code.name())).collect()
+        let row = |code: &ErrorCode| format!("| {code} | {} | what | fix |\n", code.name());
+        ErrorCode::ALL.iter().map(row).collect::<Vec<_>>().concat()
     }
 
     #[test]
