@@ -41,6 +41,8 @@ pub mod segment;
 mod snapshot;
 pub mod store;
 mod superblock;
+#[cfg(test)]
+mod testing;
 
 pub use plan::{Disk, DiskFault, FileName, OpId, OpIds, Plan};
 pub use store::Store;

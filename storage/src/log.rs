@@ -19,7 +19,7 @@
 
 mod space;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::batch::{self, BatchHeader, BatchView, Damage, Home, SectionHeader, Stamp};
 use crate::chunk::{Chunks, round_up};
@@ -325,7 +325,10 @@ impl Log {
         if let Some(segment) = self.segment_mut(place.segment) {
             segment.info.end = place.index.next();
         }
-        self.superblock.tail_segment = place.segment;
+        if place.segment != self.superblock.tail_segment {
+            self.superblock.tail_segment = place.segment;
+            self.superblock_dirty = true;
+        }
         Some(place)
     }
 
@@ -359,7 +362,6 @@ impl Log {
             plans.push(left.seal(op, base));
             self.tasks.push((op, false));
         }
-        self.superblock_dirty = true;
         head
     }
 
