@@ -220,8 +220,8 @@ impl<C: Core> Shard<C> {
         }
         self.step(Event::TurnEnd);
         self.machine.settle_touched();
-        for outbox in &mut self.machine.mailboxes.outboxes {
-            outbox.end_turn();
+        for (outbox, room) in self.machine.mailboxes.outboxes.iter_mut().zip(&self.effects.rooms) {
+            outbox.end_turn(*room);
         }
     }
 

@@ -8,7 +8,8 @@
 //! Invariants:
 //!   1. A shard that goes to sleep says so before it looks into its inboxes a last time; a writer
 //!      looks whether the reader sleeps after it pushed. So one of them sees the other.
-//!   2. A writer that found a mailbox full says so; the reader that makes room rings back.
+//!   2. A writer whose turn ended with at most half the room says so; the reader that makes more
+//!      rings back, and the writer has a turn.
 
 use crate::sys::host::WakeUp;
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -71,6 +72,8 @@ pub(crate) struct Outbox<M> {
     wants_room: Arc<AtomicBool>,
     reader: Arc<Bell>,
     pushed: bool,
+    /// Room when the last turn ended.
+    room_seen: usize,
 }
 
 impl<M> Outbox<M> {
@@ -86,19 +89,20 @@ impl<M> Outbox<M> {
         self.pushed = true;
     }
 
-    /// Ends a turn: wakes the reader, and asks for a ring back if nothing more fits.
-    pub(crate) fn end_turn(&mut self) {
+    /// Ends a turn that left `room`: wakes the reader, and asks for a ring back if little fits.
+    pub(crate) fn end_turn(&mut self, room: usize) {
         if std::mem::take(&mut self.pushed) {
             self.reader.ring();
         }
-        if self.mails.is_full() {
+        self.room_seen = room;
+        if room <= self.mails.buffer().capacity() / 2 {
             self.wants_room.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether there is room again after it was asked for.
+    /// Whether there is more room after it was asked for.
     pub(crate) fn room_came(&self) -> bool {
-        self.wants_room.load(Ordering::Relaxed) && !self.mails.is_full()
+        self.wants_room.load(Ordering::Relaxed) && self.mails.slots() > self.room_seen
     }
 
     /// The writer has seen the room.
@@ -154,6 +158,7 @@ pub(crate) fn connect<M>(bells: &[Arc<Bell>], slots: usize) -> Vec<Mailboxes<M>>
                 wants_room: Arc::clone(&wants_room),
                 reader: Arc::clone(reader),
                 pushed: false,
+                room_seen: slots,
             });
             all[to].inboxes.push(Inbox { mails: consumer, wants_room, writer: Arc::clone(writer) });
         }
@@ -189,13 +194,13 @@ mod tests {
     fn only_a_sleeper_is_woken() {
         let (mut a, _b, bells) = pair(4);
         a.outboxes[1].push(1);
-        a.outboxes[1].end_turn();
+        a.outboxes[1].end_turn(3);
         assert!(!bells[1].asleep.load(Ordering::Relaxed));
         bells[1].fall_asleep();
-        a.outboxes[1].end_turn();
+        a.outboxes[1].end_turn(3);
         assert!(bells[1].asleep.load(Ordering::Relaxed), "nothing new was pushed");
         a.outboxes[1].push(2);
-        a.outboxes[1].end_turn();
+        a.outboxes[1].end_turn(2);
         assert!(!bells[1].asleep.load(Ordering::Relaxed));
     }
 
@@ -204,7 +209,7 @@ mod tests {
         let (mut a, mut b, bells) = pair(1);
         assert_eq!(a.outboxes[1].room(), 1);
         a.outboxes[1].push(1);
-        a.outboxes[1].end_turn();
+        a.outboxes[1].end_turn(0);
         assert!(!a.outboxes[1].room_came());
         bells[0].fall_asleep();
         assert_eq!(b.inboxes[0].pop(), Some(1));
