@@ -205,7 +205,7 @@ impl Lease {
     pub(super) fn drain(&mut self, until_ns: u64) -> Option<&Reign> {
         self.state = match std::mem::take(&mut self.state) {
             State::Live(reign) => State::Draining(reign, until_ns),
-            other => other,
+            other @ (State::Vacant | State::Granting(..) | State::Draining(..)) => other,
         };
         self.owner()
     }

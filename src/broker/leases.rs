@@ -161,7 +161,7 @@ impl Broker {
         match mail {
             LeaseMail::Join(joining) => self.on_join(turn, *joining),
             LeaseMail::Assign { queue, group, tenant } => {
-                self.on_assign(turn, (queue, group), tenant)
+                self.on_assign(turn, (queue, group), tenant);
             }
             LeaseMail::Revoke { queue, group, member, reason } => {
                 self.on_revoke(turn, (queue, group), member, reason);

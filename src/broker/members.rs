@@ -58,7 +58,7 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct Members {
     pub(super) groups: Groups,
-    members: BTreeMap<MemberId, Member>,
+    by_id: BTreeMap<MemberId, Member>,
     of_peer: BTreeMap<Peer, BTreeSet<MemberId>>,
     /// Those whose group is not on every shard yet, by ticket.
     joining: BTreeMap<u64, Joining>,
@@ -73,7 +73,7 @@ impl Members {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             groups: Groups::default(),
-            members: BTreeMap::new(),
+            by_id: BTreeMap::new(),
             of_peer: BTreeMap::new(),
             joining: BTreeMap::new(),
             unnoted: Vec::new(),
@@ -83,19 +83,19 @@ impl Members {
     }
 
     pub(super) fn get(&self, member: MemberId) -> Option<&Member> {
-        self.members.get(&member)
+        self.by_id.get(&member)
     }
 
     fn enter(&mut self, member: Member) -> MemberId {
         let id = MemberId(self.next_member);
         self.next_member += 1;
         self.of_peer.entry(member.peer).or_default().insert(id);
-        self.members.insert(id, member);
+        self.by_id.insert(id, member);
         id
     }
 
     fn remove(&mut self, id: MemberId) -> Option<Member> {
-        let member = self.members.remove(&id)?;
+        let member = self.by_id.remove(&id)?;
         if let Some(of_peer) = self.of_peer.get_mut(&member.peer) {
             of_peer.remove(&id);
             if of_peer.is_empty() {
@@ -168,7 +168,7 @@ impl Broker {
     /// On shard 0: makes sure of the group first.
     pub(super) fn on_join(&mut self, turn: &mut Turn<'_>, joining: Joining) {
         let members_max = self.settings.members_max;
-        if self.members.members.len() + self.members.joining.len() >= members_max {
+        if self.members.by_id.len() + self.members.joining.len() >= members_max {
             let code = ErrorCode::TooManyMembers;
             let refusal = Refusal::TableFull { code, count_max: members_max };
             return self.refuse(turn, joining.origin, &refusal);

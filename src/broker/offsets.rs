@@ -17,6 +17,7 @@ use super::post::MailClass;
 use super::refusal::Refusal;
 use super::step::Broker;
 use flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
+use routing::catalog::Topic;
 use routing::groups::Share;
 use routing::placement::shard_of;
 use std::collections::BTreeMap;
@@ -284,7 +285,7 @@ impl Broker {
     fn own_queues(&self, topic: TopicId) -> Vec<QueueId> {
         let (own, shard_count) = (self.settings.shard, self.settings.shard_count);
         let queues =
-            self.catalogue.replica().topic(topic).into_iter().flat_map(|topic| topic.queues());
+            self.catalogue.replica().topic(topic).into_iter().flat_map(Topic::queues);
         queues.filter(|queue| shard_of(*queue, shard_count) == own).collect()
     }
 
