@@ -20,8 +20,8 @@ use bytes::Bytes;
 use routing::catalog::{Catalog, CatalogError, Change, Limits, Planned, Subject, Topic};
 use routing::placement::shard_of;
 use std::collections::VecDeque;
-use storage::store::QueueLevel;
 use storage::Store;
+use storage::store::QueueLevel;
 use wire::table::{self, Level};
 use wire::{Epoch, GroupId, Kind, ProducerId, QueueId, ShardId, TopicId};
 

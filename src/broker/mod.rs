@@ -52,3 +52,6 @@ pub mod stats;
 pub mod step;
 pub mod topics;
 pub use step::Broker;
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,8 @@ impl Broker {
             return Ok(());
         }
         let Some(ends) = self.store.ends(queue) else { return Ok(()) };
-        let floor = self.store.lowest_floor(queue).map_or(ends.start, |(floor, _)| floor.max(ends.start));
+        let floor =
+            self.store.lowest_floor(queue).map_or(ends.start, |(floor, _)| floor.max(ends.start));
         let depth = ends.appended_end.0.saturating_sub(floor.0);
         if depth + u64::from(count) > topic.depth_max {
             return Err(Refusal::DepthReached { depth, depth_max: topic.depth_max });
@@ -111,7 +112,12 @@ impl Broker {
     }
 
     /// Sends the receipt once its batch is durable; a duplicate's, due earlier, still waits its turn (invariant 2).
-    fn send_receipt_in_order(&mut self, turn: &mut Turn<'_>, published: Published, due: ReceiptDue) {
+    fn send_receipt_in_order(
+        &mut self,
+        turn: &mut Turn<'_>,
+        published: Published,
+        due: ReceiptDue,
+    ) {
         let waits_for = if due.level == Level::Memory {
             published.waits_for
         } else {

@@ -239,7 +239,8 @@ impl Broker {
                 .map(|stat| {
                     let name = Some(builder.create_shared_string(stat.name));
                     let label = Some(builder.create_string(&stat.label));
-                    let args = table::StatArgs { name, label, kind: stat.kind(), value: stat.value };
+                    let args =
+                        table::StatArgs { name, label, kind: stat.kind(), value: stat.value };
                     table::Stat::create(builder, &args)
                 })
                 .collect();
@@ -284,7 +285,9 @@ impl Broker {
             Named::plain("defibus_responders", number(responder_count)),
             Named::plain("defibus_log_durable_end", self.store.durable_end().0),
         ]);
-        all.extend(self.store.counters().into_iter().map(|(name, value)| Named::plain(name, value)));
+        all.extend(
+            self.store.counters().into_iter().map(|(name, value)| Named::plain(name, value)),
+        );
         all
     }
 }

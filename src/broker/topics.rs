@@ -188,7 +188,10 @@ fn place_of(queue: QueueId, shard_count: u16) -> table::QueueInfoArgs {
 type Builder = FlatBufferBuilder<'static>;
 type Queues = WIPOffset<Vector<'static, ForwardsUOffset<table::QueueInfo<'static>>>>;
 
-fn write_queues(builder: &mut Builder, queues: impl Iterator<Item = table::QueueInfoArgs>) -> Queues {
+fn write_queues(
+    builder: &mut Builder,
+    queues: impl Iterator<Item = table::QueueInfoArgs>,
+) -> Queues {
     let queues: Vec<_> = queues.map(|queue| table::QueueInfo::create(builder, &queue)).collect();
     builder.create_vector(&queues)
 }

@@ -1,0 +1,6 @@
+//! Tests of use cases through `Broker::step`: real brokers and stores, a machine that does what it is told.
+
+mod catalog_flow;
+pub(crate) mod harness;
+mod memory_disk;
+mod publish_flow;
