@@ -36,7 +36,7 @@ pub struct NodePlan {
     pub machine: NodeMachine,
     /// Template of every broker's settings.
     pub settings: Settings,
-    /// Template of every shard's storage.
+    /// Template of every shard's storage; its `log_bytes_max` is the node's, shared equally.
     pub store: StoreConfig,
     /// Host told to clients in place of the listening address; empty: the listening address.
     pub advertised_host: String,
@@ -103,6 +103,7 @@ fn open_stores(
             node_id: identity.node_id,
             cluster_id: identity.cluster_id,
             record_bytes_max: plan.settings.record_bytes_max,
+            log_bytes_max: plan.store.log_bytes_max / u64::from(identity.shard_count.max(1)),
             seed: shard::process::random_u64(),
             ..plan.store.clone()
         };
