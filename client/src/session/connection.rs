@@ -220,13 +220,13 @@ impl Connection {
     }
 
     /// When `due` or `connects_now` is to be asked again, monotonic.
-    pub(crate) fn wake_ns(&self) -> u64 {
+    pub(crate) fn wake_ns(&self, now_ns: u64) -> u64 {
         match self.phase {
             Phase::Pausing { until_ns } | Phase::Greeting { until_ns } => until_ns,
             Phase::Ready => {
-                let silent = self.heard_ns < self.pinged_ns;
-                let thirds = if silent { 2 } else { 1 };
-                self.pinged_ns.saturating_add(self.heartbeat_ns / 3 * thirds)
+                let third_ns = self.heartbeat_ns / 3;
+                let ping_ns = self.pinged_ns.saturating_add(third_ns);
+                if ping_ns > now_ns { ping_ns } else { ping_ns.saturating_add(third_ns) }
             }
             Phase::Idle | Phase::Connecting => u64::MAX,
         }
@@ -248,7 +248,8 @@ mod tests {
         let mut connection = ready();
         assert_eq!(connection.due(299), Due::Nothing);
         assert_eq!(connection.due(300), Due::Ping);
-        assert_eq!(connection.wake_ns(), 900);
+        assert_eq!(connection.wake_ns(300), 600, "an answer may have come by then");
+        assert_eq!(connection.wake_ns(600), 900);
         assert_eq!(connection.due(899), Due::Nothing);
         assert_eq!(connection.due(900), Due::Dead);
     }

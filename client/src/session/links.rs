@@ -188,7 +188,7 @@ impl Session {
         let heartbeat_ns = if asked_ns == 0 { own_ns } else { asked_ns.min(own_ns) };
         let now_ns = self.now.mono_ns;
         self.connections[index].welcomed(heartbeat_ns, now_ns);
-        self.wake_at(self.connections[index].wake_ns());
+        self.wake_at(self.connections[index].wake_ns(now_ns));
         if index == HOME {
             self.failure = None;
             self.node = introduced(welcome);

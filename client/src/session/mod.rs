@@ -36,6 +36,9 @@ mod responding;
 mod routes;
 mod slots;
 
+#[cfg(test)]
+mod tests;
+
 use crate::catalog::NodeInfo;
 use crate::clock::Now;
 use crate::config::ClientConfig;
@@ -190,7 +193,7 @@ impl Session {
         for (_, responder) in self.responders.iter_mut() {
             wake_ns = wake_ns.min(responder.wake_ns());
         }
-        let connections = self.connections.iter().map(Connection::wake_ns);
+        let connections = self.connections.iter().map(|of| of.wake_ns(now_ns));
         self.wake_ns = wake_ns.min(connections.min().unwrap_or(u64::MAX)).max(now_ns + 1);
     }
 
