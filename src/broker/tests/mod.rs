@@ -1,6 +1,8 @@
 //! Tests of use cases through `Broker::step`: real brokers and stores, a machine that does what it is told.
 
 mod catalog_flow;
+mod consume_flow;
+mod consumer;
 pub(crate) mod harness;
 mod memory_disk;
 mod publish_flow;
