@@ -38,7 +38,7 @@ pub struct NodeMachine {
     pub receive_buffer_count: u16,
     /// Length of a receive buffer, in bytes.
     pub receive_buffer_bytes: usize,
-    /// Receive buffers one connection may hold before it is not read.
+    /// Receive buffers one connection may hold while its bytes wait; then it is not read, and more are copied out.
     pub receive_buffers_held_max: usize,
     /// All frames being assembled from several receive buffers, in bytes.
     pub assembly_bytes_max: usize,
@@ -67,7 +67,7 @@ impl Default for NodeMachine {
             output_bytes_max: 16 << 20,
             receive_buffer_count: 512,
             receive_buffer_bytes: 32 << 10,
-            receive_buffers_held_max: 16,
+            receive_buffers_held_max: 4,
             assembly_bytes_max: 64 << 20,
             frame_bytes_max: wire::limits::FRAME_BYTES_MAX,
             mail_slots: 1024,
@@ -121,10 +121,16 @@ impl NodeMachine {
         }
     }
 
+    /// What connections that are not read any more may have left in receive buffers, copied out; in bytes.
+    /// Beyond it a connection is closed as `Overloaded`.
+    pub(crate) fn spill_bytes_max(&self) -> usize {
+        4 * usize::from(self.receive_buffer_count) * self.receive_buffer_bytes
+    }
+
     /// The most memory one shard's machine uses at these bounds, mailboxes and a full output of every connection apart; in bytes.
     pub fn memory_bytes(&self) -> usize {
         let ring = self.ring_entries as usize * (64 + 4 * 16);
         let receive = usize::from(self.receive_buffer_count) * (self.receive_buffer_bytes + 16);
-        ring + receive + self.assembly_bytes_max
+        ring + receive + self.assembly_bytes_max + self.spill_bytes_max()
     }
 }

@@ -119,7 +119,7 @@ fn sit_down<M>(seat: Seat<M>, now_ns: u64) -> Result<Machine<M>, StartError> {
     Ok(Machine {
         ring,
         connections: Connections::default(),
-        memory: Memory::new(config.assembly_bytes_max),
+        memory: Memory::new(config.assembly_bytes_max, config.spill_bytes_max()),
         disk: Disk::new(seat.directory, helper),
         mailboxes: seat.mailboxes,
         bell: seat.bell,
@@ -308,6 +308,7 @@ impl<C: Core> Shard<C> {
             Tag::Receive(id) => {
                 self.machine.complete_receive(id, completion);
                 self.feed(id);
+                self.machine.limit_buffers(id);
             }
             Tag::Send(id) => self.machine.complete_send(id, completion),
             Tag::Side(id) => self.machine.complete_side(id),
@@ -512,6 +513,18 @@ impl<M> Machine<M> {
             }
         }
         None
+    }
+
+    /// Sees that a connection whose bytes wait does not keep the receive buffers of all others:
+    /// one burst of the kernel may have given it every buffer before its receive is cancelled.
+    fn limit_buffers(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let buffers_max = self.config.receive_buffers_held_max;
+        if connection.input.buffers() > buffers_max
+            && !connection.input.spill(&mut self.ring, &mut self.memory)
+        {
+            self.end_with(id, CloseCause::Timeout, (ErrorCode::Overloaded, 0, 0));
+        }
     }
 
     /// No whole frame: the peer has ended, or is to go on in time.

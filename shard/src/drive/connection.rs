@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn output_is_bounded() {
-        let mut memory = Memory::new(0);
+        let mut memory = Memory::new(0, 0);
         let mut connection = Connection::new(SocketSlot(0), Life::Open);
         connection.sending_bytes = 4;
         assert!(connection.queue(&[0; 6], 10, &mut memory));

@@ -1,14 +1,16 @@
 //! Input: the bytes a connection sent, until the core has taken them as frames.
 //!
 //! ```text
+//!   order of bytes:   own[taken..], then arrived[0][position..], arrived[1], ...
+//!
 //!   a frame within one receive buffer:   read where it lies, no copy
-//!   a frame over several:                copied together, charged to the shard's budget
+//!   a frame over several:                copied together into `own`, charged to the shard's budget
+//!   buffers that would be held long:     copied to `own` too (`spill`), so that others have them
 //! ```
 //!
 //! Invariants:
-//!   1. `assembly` holds the beginning of one frame and nothing after it.
-//!   2. While something is assembled, all of it is charged; no buffer is held whose bytes were copied.
-//!   3. `look` shows the same frame until `take`: that is how a held frame is handed in again.
+//!   1. What is copied is charged before; no buffer is held whose bytes were copied.
+//!   2. `look` shows the same frame until `take`: that is how a held frame is handed in again.
 
 use super::memory::Memory;
 use crate::sys::pool::Received;
@@ -39,15 +41,25 @@ pub(super) struct Input {
     arrived: VecDeque<Received>,
     /// First byte of the first buffer that was not taken.
     position: usize,
-    /// A frame being put together; empty: none is.
-    assembly: Vec<u8>,
-    /// Length it must reach before it is worth looking at again.
-    assembly_wanted: usize,
-    charged: usize,
+    /// Bytes copied out of their buffers; `None`: none are.
+    own: Option<Own>,
     /// The core did not take the frame at the front: nothing is shown until it resumes.
     pub(super) held: bool,
     /// The shard's budget was spent when this was looked at last.
     pub(super) starved: bool,
+}
+
+#[derive(Debug, Default)]
+struct Own {
+    bytes: Vec<u8>,
+    /// How many of them were taken.
+    taken: usize,
+    /// Length the rest must reach before it is worth looking at again.
+    wanted: usize,
+    /// Charged for the frame being assembled.
+    assembly: usize,
+    /// Charged for what was spilled.
+    spill: usize,
 }
 
 impl Input {
@@ -60,9 +72,14 @@ impl Input {
         self.arrived.len()
     }
 
+    /// Whether buffers had to be copied out.
+    pub(super) fn is_spilled(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.spill > 0)
+    }
+
     /// Whether part of a frame is here.
     pub(super) fn is_begun(&self) -> bool {
-        self.charged > 0 || !self.arrived.is_empty()
+        self.own.is_some() || !self.arrived.is_empty()
     }
 
     /// Looks at the front. `frame_bytes_max` bounds what is taken for a frame.
@@ -73,22 +90,22 @@ impl Input {
         frame_bytes_max: usize,
     ) -> Look {
         loop {
-            if self.charged > 0 && !self.gather(ring) {
+            if !self.gather(ring) {
                 return Look::Incomplete;
             }
             let Some(front) = self.front(ring) else { return Look::Incomplete };
-            let bytes_wanted = match Frame::decode(front) {
-                Ok(Decoded::Frame { bytes_taken, .. }) if bytes_taken > frame_bytes_max => {
-                    bytes_taken
+            let bytes = match Frame::decode(front) {
+                Ok(Decoded::Frame { frame, bytes_taken }) if bytes_taken <= frame_bytes_max => {
+                    return Look::Frame(frame.header);
                 }
-                Ok(Decoded::Frame { frame, .. }) => return Look::Frame(frame.header),
+                Ok(Decoded::Frame { bytes_taken, .. }) => bytes_taken,
                 Ok(Decoded::Incomplete { bytes_wanted }) => bytes_wanted,
                 Err(error) => return Look::Malformed(error),
             };
-            if bytes_wanted > frame_bytes_max {
-                return Look::TooLarge { bytes: bytes_wanted, bytes_max: frame_bytes_max };
+            if bytes > frame_bytes_max {
+                return Look::TooLarge { bytes, bytes_max: frame_bytes_max };
             }
-            if !self.assemble(bytes_wanted, memory) {
+            if !self.assemble(bytes, memory) {
                 self.starved = true;
                 return Look::Starved;
             }
@@ -97,34 +114,55 @@ impl Input {
 
     /// The bytes at the front, as far as they lie together.
     fn front<'a, T: Copy>(&'a self, ring: &'a Ring<T>) -> Option<&'a [u8]> {
-        if self.charged > 0 {
-            return Some(&self.assembly);
+        match &self.own {
+            Some(own) => Some(&own.bytes[own.taken..]),
+            None => self.arrived.front().map(|received| &ring.bytes(received)[self.position..]),
         }
-        self.arrived.front().map(|received| &ring.bytes(received)[self.position..])
     }
 
-    /// Begins or goes on to put a frame together that is `bytes_wanted` long as far as is known.
-    fn assemble(&mut self, bytes_wanted: usize, memory: &mut Memory) -> bool {
-        if !memory.charge(bytes_wanted - self.charged) {
+    /// Begins or goes on to put a frame together that is `wanted` bytes long as far as is known.
+    fn assemble(&mut self, wanted: usize, memory: &mut Memory) -> bool {
+        let assembly = self.own.as_ref().map_or(0, |own| own.assembly);
+        if !memory.charge_assembly(wanted - assembly) {
             return false;
         }
-        if self.charged == 0 {
-            self.assembly = memory.take();
-        }
-        self.charged = bytes_wanted;
-        self.assembly_wanted = bytes_wanted;
-        self.assembly.reserve(bytes_wanted - self.assembly.len());
+        let own = self.own.get_or_insert_with(|| Own { bytes: memory.take(), ..Own::default() });
+        own.bytes.drain(..std::mem::take(&mut own.taken));
+        own.assembly = wanted;
+        own.wanted = wanted;
+        own.bytes.reserve(wanted.saturating_sub(own.bytes.len()));
         true
     }
 
-    /// Copies arrived bytes into the assembly; whether it is as long as wanted.
+    /// Copies arrived bytes to those it owns, as many as a frame lacks; whether none lacks any more.
     fn gather<T: Copy>(&mut self, ring: &mut Ring<T>) -> bool {
-        while self.assembly.len() < self.assembly_wanted {
+        while let Some(own) = &mut self.own {
+            let lacking = own.wanted.saturating_sub(own.bytes.len() - own.taken);
+            if lacking == 0 {
+                break;
+            }
             let Some(received) = self.arrived.front() else { return false };
             let rest = &ring.bytes(received)[self.position..];
-            let count = rest.len().min(self.assembly_wanted - self.assembly.len());
-            self.assembly.extend_from_slice(&rest[..count]);
+            let count = rest.len().min(lacking);
+            own.bytes.extend_from_slice(&rest[..count]);
             self.advance(count, ring);
+        }
+        true
+    }
+
+    /// Copies all arrived bytes and gives their buffers back; `false`: no memory is left for it.
+    #[must_use]
+    pub(super) fn spill<T: Copy>(&mut self, ring: &mut Ring<T>, memory: &mut Memory) -> bool {
+        let bytes = self.arrived.iter().map(Received::len).sum::<usize>() - self.position;
+        if !memory.charge_spill(bytes) {
+            return false;
+        }
+        let own = self.own.get_or_insert_with(|| Own { bytes: memory.take(), ..Own::default() });
+        own.spill += bytes;
+        for received in self.arrived.drain(..) {
+            own.bytes
+                .extend_from_slice(&ring.bytes(&received)[std::mem::take(&mut self.position)..]);
+            ring.give_back(received);
         }
         true
     }
@@ -157,22 +195,27 @@ impl Input {
         ring: &mut Ring<T>,
         memory: &mut Memory,
     ) {
-        if self.charged > 0 {
-            self.drop_assembly(memory);
-        } else {
-            let bytes = usize::try_from(header.frame_bytes()).expect("it lies in a buffer");
-            self.advance(bytes, ring);
+        let bytes = usize::try_from(header.frame_bytes()).expect("it lies in memory");
+        let Some(own) = &mut self.own else { return self.advance(bytes, ring) };
+        own.taken += bytes;
+        own.wanted = 0;
+        memory.discharge_assembly(std::mem::take(&mut own.assembly));
+        if own.taken == own.bytes.len() {
+            self.disown(memory);
         }
     }
 
-    fn drop_assembly(&mut self, memory: &mut Memory) {
-        memory.discharge(std::mem::take(&mut self.charged));
-        memory.give(std::mem::take(&mut self.assembly));
+    fn disown(&mut self, memory: &mut Memory) {
+        if let Some(own) = self.own.take() {
+            memory.discharge_assembly(own.assembly);
+            memory.discharge_spill(own.spill);
+            memory.give(own.bytes);
+        }
     }
 
     /// Forgets everything; buffers go back.
     pub(super) fn discard<T: Copy>(&mut self, ring: &mut Ring<T>, memory: &mut Memory) {
-        self.drop_assembly(memory);
+        self.disown(memory);
         for received in self.arrived.drain(..) {
             ring.give_back(received);
         }

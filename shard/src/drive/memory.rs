@@ -1,4 +1,4 @@
-//! Memory: what all connections of a shard share: the budget for frames being assembled, and spare lists.
+//! Memory: what all connections of a shard share: budgets for what is copied out of receive buffers, and spare lists.
 
 /// All spare lists together, in bytes.
 const SPARE_BYTES_MAX: usize = 16 << 20;
@@ -9,28 +9,39 @@ const SPARE_BYTES_EACH_MAX: usize = 2 << 20;
 #[derive(Debug)]
 pub(super) struct Memory {
     assembly_bytes_left: usize,
+    spill_bytes_left: usize,
     spares: Vec<Vec<u8>>,
     spare_bytes: usize,
 }
 
 impl Memory {
-    pub(super) fn new(assembly_bytes_max: usize) -> Self {
-        Self { assembly_bytes_left: assembly_bytes_max, spares: Vec::new(), spare_bytes: 0 }
-    }
-
-    /// Charges `bytes`, if so many are left.
-    #[must_use]
-    pub(super) fn charge(&mut self, bytes: usize) -> bool {
-        let fits = bytes <= self.assembly_bytes_left;
-        if fits {
-            self.assembly_bytes_left -= bytes;
+    pub(super) fn new(assembly_bytes_max: usize, spill_bytes_max: usize) -> Self {
+        Self {
+            assembly_bytes_left: assembly_bytes_max,
+            spill_bytes_left: spill_bytes_max,
+            spares: Vec::new(),
+            spare_bytes: 0,
         }
-        fits
     }
 
-    /// Takes back what was charged.
-    pub(super) fn discharge(&mut self, bytes: usize) {
+    /// Charges `bytes` of a frame being assembled, if so many are left.
+    #[must_use]
+    pub(super) fn charge_assembly(&mut self, bytes: usize) -> bool {
+        charge(&mut self.assembly_bytes_left, bytes)
+    }
+
+    pub(super) fn discharge_assembly(&mut self, bytes: usize) {
         self.assembly_bytes_left += bytes;
+    }
+
+    /// Charges `bytes` copied out of receive buffers, if so many are left.
+    #[must_use]
+    pub(super) fn charge_spill(&mut self, bytes: usize) -> bool {
+        charge(&mut self.spill_bytes_left, bytes)
+    }
+
+    pub(super) fn discharge_spill(&mut self, bytes: usize) {
+        self.spill_bytes_left += bytes;
     }
 
     /// An empty list, with memory if there is a spare one.
@@ -52,21 +63,32 @@ impl Memory {
     }
 }
 
+fn charge(left: &mut usize, bytes: usize) -> bool {
+    let fits = bytes <= *left;
+    if fits {
+        *left -= bytes;
+    }
+    fits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_budget_is_never_overdrawn() {
-        let mut memory = Memory::new(100);
-        assert!(memory.charge(60) && !memory.charge(41) && memory.charge(40));
-        memory.discharge(60);
-        assert!(memory.charge(60) && !memory.charge(1));
+        let mut memory = Memory::new(100, 7);
+        assert!(
+            memory.charge_assembly(60) && !memory.charge_assembly(41) && memory.charge_assembly(40)
+        );
+        memory.discharge_assembly(60);
+        assert!(memory.charge_assembly(60) && !memory.charge_assembly(1));
+        assert!(memory.charge_spill(7) && !memory.charge_spill(1));
     }
 
     #[test]
     fn lists_are_used_again_within_their_bound() {
-        let mut memory = Memory::new(0);
+        let mut memory = Memory::new(0, 0);
         memory.give(Vec::with_capacity(1000));
         assert!(memory.take().capacity() >= 1000);
         assert_eq!(memory.take().capacity(), 0);

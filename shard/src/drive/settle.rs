@@ -6,10 +6,10 @@ use super::machine::Machine;
 use crate::core::ConnectionId;
 use crate::sys::operation::Operation;
 
-/// A connection that holds a frame keeps so few buffers before it is not read: others need them.
-const BUFFERS_WHILE_HELD_MAX: usize = 4;
 /// How long a peer has to say goodbye after our last byte.
 const LINGER_NS_MAX: u64 = 1_000_000_000;
+/// The same when the whole shard waits for it.
+const LINGER_STOPPED_NS_MAX: u64 = 50_000_000;
 
 impl<M> Machine<M> {
     /// Settles every touched connection.
@@ -100,7 +100,7 @@ impl<M> Machine<M> {
             self.ring
                 .push(Tag::Side(id), Operation::Hangup { socket: connection.socket, both: false });
         }
-        self.set_deadline(id, LINGER_NS_MAX);
+        self.set_deadline(id, if self.is_stopped { LINGER_STOPPED_NS_MAX } else { LINGER_NS_MAX });
         self.settle_receive(id);
     }
 
@@ -117,11 +117,10 @@ impl<M> Machine<M> {
 }
 
 impl Connection {
-    /// Whether it holds as many receive buffers as it may.
+    /// Whether it is not to be read for now.
     fn is_full(&self, buffers_max: usize) -> bool {
         let input = &self.input;
-        let bound = if input.held { BUFFERS_WHILE_HELD_MAX.min(buffers_max) } else { buffers_max };
-        input.starved || input.buffers() >= bound
+        input.starved || input.buffers() >= buffers_max || (input.held && input.is_spilled())
     }
 
     /// Whether a receive is to be armed: with some distance to the bound that stopped it.

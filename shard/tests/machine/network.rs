@@ -125,10 +125,12 @@ fn a_held_frame_comes_again_and_nothing_before_it() {
 #[test]
 fn a_held_connection_is_not_read_without_end() {
     let config = NodeMachine { receive_buffer_bytes: 4096, receive_buffer_count: 16, ..config() };
+    let (holding, is_held) = mpsc::channel();
     let mut held = None;
     let running = run(&config, move |_, event, effects| match event {
         // Request id 1 is held; id 2, from another connection, lets it go on.
         Event::Frame { connection, frame } if frame.header.request_id == 1 && held.is_none() => {
+            holding.send(()).expect("the test listens");
             held = Some(connection);
             effects.list.push(Effect::Hold { connection });
         }
@@ -148,6 +150,7 @@ fn a_held_connection_is_not_read_without_end() {
                 send(&mut writer, &frame(Kind::Ping, 1, &[]));
             }
         });
+        is_held.recv().expect("held");
         let mut other = connect(running.address);
         for number in [3, 4, 2] {
             send(&mut other, &frame(Kind::Ping, number, &[]));
