@@ -19,10 +19,18 @@
 //!
 //! A section is a header of 56 bytes and the records of one publish as they came.
 
+mod section;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use section::{SECTION_HEADER_BYTES, write_section};
+pub use section::{SectionHeader, section_at};
+
 use crate::chunk::{BLOCK_BYTES, round_up};
 use bytes::{Buf, Bytes, BytesMut};
 use crc32fast::Hasher;
-use wire::{Epoch, LogIndex, Offset, ProducerId, QueueId, ShardId, Term};
+use section::split_section;
+use wire::{LogIndex, ShardId, Term};
 use zerocopy::little_endian::{U16, U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -30,8 +38,6 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub const FORMAT_RELEASE: u32 = 1;
 /// What the disk writes whole or not at all, in bytes.
 pub(crate) const SECTOR_BYTES: usize = 512;
-/// Header of a section, in bytes.
-pub(crate) const SECTION_HEADER_BYTES: usize = 56;
 /// The part of a batch's header that is always there, in bytes.
 pub(crate) const HEADER_BYTES: usize = 128;
 
@@ -69,44 +75,7 @@ struct Layout {
     zero: [u8; 20],
 }
 
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct SectionLayout {
-    queue: U64,
-    first_offset: U64,
-    count: U32,
-    records_bytes: U32,
-    producer: U64,
-    epoch: U32,
-    zero: U32,
-    sequence: U64,
-    accepted_ns: U64,
-}
-
 const _: () = assert!(size_of::<Layout>() == HEADER_BYTES && HEADER_BYTES <= SECTOR_BYTES);
-const _: () = assert!(size_of::<SectionLayout>() == SECTION_HEADER_BYTES);
-
-/// What stands before the records of one publish, or before one note (queue `QueueId::NOTES`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SectionHeader {
-    /// Into which queue.
-    pub queue: QueueId,
-    /// Offset of its first record.
-    pub first_offset: Offset,
-    /// How many records.
-    pub count: u32,
-    /// Length of its records, in bytes.
-    pub records_bytes: u32,
-    /// By whom; 0 = not idempotent.
-    pub producer: ProducerId,
-    /// The producer's epoch.
-    pub epoch: Epoch,
-    /// Sequence of its first record.
-    pub sequence: u64,
-    /// Wall clock of the acceptance, nanoseconds since 1970.
-    pub accepted_ns: u64,
-}
-
 /// Why bytes are not the batch that should be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
@@ -355,7 +324,7 @@ impl BatchHeader {
         }
         let body = bytes.slice(self.body_start..body_end);
         for (number, block) in self.blocks().enumerate() {
-            let whole = self.check(bytes, number, SECTORS_PER_BLOCK - 1);
+            let whole = check(bytes, number, SECTORS_PER_BLOCK - 1);
             if crc32fast::hash(&bytes[self.part_range(block)]) != whole {
                 return Err(Damage::Body(u32::try_from(block).map_err(|_| Damage::Malformed)?));
             }
@@ -398,7 +367,7 @@ impl BatchHeader {
         for (number, block) in self.blocks().enumerate() {
             let mut before = 0;
             for sector in 0..SECTORS_PER_BLOCK {
-                let after = self.check(bytes, number, sector);
+                let after = check(bytes, number, sector);
                 let start = block * BLOCK_BYTES + sector * SECTOR_BYTES;
                 let never_written = is_zero(&bytes[start..start + SECTOR_BYTES]);
                 let part = &bytes[self.part_of_sector(block, sector)];
@@ -436,11 +405,12 @@ impl BatchHeader {
         let within = |position: usize| position.clamp(of_block.start, of_block.end);
         within(start)..within(start + SECTOR_BYTES)
     }
+}
 
-    fn check(&self, bytes: &[u8], block_number: usize, sector: usize) -> u32 {
-        let position = HEADER_BYTES + block_number * CHECKS_BYTES + sector * 4;
-        bytes[position..].first_chunk().map_or(0, |check| u32::from_le_bytes(*check))
-    }
+/// The running check after a sector of the nth block that holds body.
+fn check(bytes: &[u8], block_number: usize, sector: usize) -> u32 {
+    let position = HEADER_BYTES + block_number * CHECKS_BYTES + sector * 4;
+    bytes[position..].first_chunk().map_or(0, |check| u32::from_le_bytes(*check))
 }
 
 impl BatchView {
@@ -454,45 +424,6 @@ impl BatchView {
             Some((start, header, records))
         })
     }
-}
-
-/// The section at a position of a checked body, its records sharing the body's memory.
-pub fn section_at(body: &Bytes, section_position: u32) -> Option<(SectionHeader, Bytes)> {
-    let (header, records) = split_section(body.get(section_position as usize..)?)?;
-    let records = body.slice_ref(records);
-    Some((header, records))
-}
-
-/// Appends a section; `header.records_bytes` is the length of `records`.
-pub(crate) fn write_section(memory: &mut BytesMut, header: &SectionHeader, records: &[u8]) {
-    let layout = SectionLayout {
-        queue: header.queue.0.into(),
-        first_offset: header.first_offset.0.into(),
-        count: header.count.into(),
-        records_bytes: header.records_bytes.into(),
-        producer: header.producer.0.into(),
-        epoch: header.epoch.0.into(),
-        zero: 0.into(),
-        sequence: header.sequence.into(),
-        accepted_ns: header.accepted_ns.into(),
-    };
-    memory.extend_from_slice(layout.as_bytes());
-    memory.extend_from_slice(records);
-}
-
-fn split_section(bytes: &[u8]) -> Option<(SectionHeader, &[u8])> {
-    let (layout, rest) = SectionLayout::ref_from_prefix(bytes).ok()?;
-    let header = SectionHeader {
-        queue: QueueId(layout.queue.get()),
-        first_offset: Offset(layout.first_offset.get()),
-        count: layout.count.get(),
-        records_bytes: layout.records_bytes.get(),
-        producer: ProducerId(layout.producer.get()),
-        epoch: Epoch(layout.epoch.get()),
-        sequence: layout.sequence.get(),
-        accepted_ns: layout.accepted_ns.get(),
-    };
-    Some((header, rest.get(..header.records_bytes as usize)?))
 }
 
 /// Whether all bytes are zero: never written, in a segment made of zeroes.
@@ -510,6 +441,3 @@ fn run_on(before: u32, part: &[u8]) -> u32 {
 fn put_u32(bytes: &mut [u8], position: usize, value: u32) {
     bytes[position..position + 4].copy_from_slice(&value.to_le_bytes());
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,9 @@
 
 /// Lower-case hexadecimal, 32 bytes a line.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let line = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).expect("four bits");
+    let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 15)];
+    let line = |line: &[u8]| line.iter().flat_map(digits).collect::<String>();
     bytes.chunks(32).map(line).collect::<Vec<_>>().join("\n")
 }
 

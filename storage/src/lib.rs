@@ -8,6 +8,7 @@
 //! | `batch` | the unit of write, checksum and commit; its sections |
 //! | `log` | the batches of all queues of one shard, in order |
 //! | `recovery` | what a crash left of a log, and where to go on |
+//! | `inspect` | what a directory holds, offline |
 //! | `plan` | what the machine is asked to do, and the `Disk` read at start |
 //! | `queue` | one queue's ends, and its offsets' places in the log |
 //! | `index_file` | the same for a sealed segment, beside it on the disk |
@@ -28,6 +29,7 @@ mod dedup;
 #[cfg(test)]
 mod golden;
 mod index_file;
+pub mod inspect;
 pub mod log;
 mod memory;
 pub mod note;

@@ -17,9 +17,14 @@
 //! Cost of an append: one copy into the gathering chunk; a flush allocates nothing
 //! but on the first batch of a segment (header and footer blocks).
 
+mod contract;
 mod space;
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use contract::{
+    AppendRefused, BatchPlace, LogConfig, LogOpened, Placed, Purpose, SegmentInfo, Start, Usage,
+};
 
 use crate::batch::{self, BatchHeader, BatchView, Damage, Home, SectionHeader, Stamp};
 use crate::chunk::{Chunks, round_up};
@@ -28,132 +33,11 @@ use crate::pool::Pool;
 use crate::recent::Recent;
 use crate::recovery::{self, Found, Recovered};
 use crate::segment::{Contents, Footer, Owner, SegmentHeader};
-use crate::store::{OpenError, RecoveryReport};
+use crate::store::OpenError;
 use crate::superblock::Superblock;
 use bytes::Bytes;
 use std::collections::VecDeque;
-use wire::{LogIndex, ShardId, Term};
-
-/// How a log is set up: the part of `StoreConfig` it needs. Sizes in bytes.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "as in StoreConfig")]
-pub struct LogConfig {
-    pub shard: ShardId,
-    pub node_id: u128,
-    pub cluster_id: u128,
-    pub segment_bytes: u64,
-    pub record_bytes_max: usize,
-    pub batch_bytes_max: usize,
-    pub recent_bytes_max: usize,
-    pub log_bytes_max: u64,
-    pub prepared_segments: usize,
-    pub seed: u64,
-}
-
-/// What an append is for: notes may use the reserve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A publish: refused before the reserve is touched.
-    Data,
-    /// A position, lease or catalog change.
-    Note,
-}
-
-/// Where an appended section will stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// Its batch.
-    pub index: LogIndex,
-    /// The batch's segment.
-    pub segment: u64,
-    /// Where the batch starts in its segment; 4 KiB aligned.
-    pub position: u32,
-    /// Where the section's header starts in the batch's *body*.
-    pub section_position: u32,
-}
-
-/// A whole batch on the disk: read `bytes` at `position` of `segment`, then `Log::verify`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchPlace {
-    /// Which batch.
-    pub index: LogIndex,
-    /// In which segment.
-    pub segment: u64,
-    /// From which byte on; 4 KiB aligned.
-    pub position: u32,
-    /// Padded length; a multiple of 4 KiB.
-    pub bytes: u32,
-}
-
-/// Why nothing was appended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AppendRefused {
-    /// The gathering batch is full, or the next segment is not ready: try again after the next `start_flush` or `file_done`.
-    Busy,
-    /// The storage limit is reached, or the disk is full.
-    StorageFull {
-        /// In use.
-        bytes: u64,
-        /// Allowed.
-        bytes_max: u64,
-    },
-    /// Larger than a batch can be.
-    TooLarge,
-}
-
-/// One segment of the log, as it is known in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentInfo {
-    /// Its number: its file's name.
-    pub number: u64,
-    /// Length of its file.
-    pub bytes: u64,
-    /// Drawn anew for each segment; in each of its batches.
-    pub salt: u128,
-    /// Index of its first batch.
-    pub base: LogIndex,
-    /// Exclusive end of its synced batches.
-    pub end: LogIndex,
-    /// Newest acceptance in it, wall nanoseconds; 0 while it is empty.
-    pub newest_ns: u64,
-    /// Whether nothing more is written to it.
-    pub sealed: bool,
-}
-
-/// How full the log is, in bytes and segments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// All files of the log together, those made ready included.
-    pub bytes: u64,
-    /// The most they may be.
-    pub bytes_max: u64,
-    /// Segments that hold batches.
-    pub segments: usize,
-    /// Segments made ready and empty.
-    pub prepared: usize,
-    /// Nothing more can be made ready: limit reached or disk full.
-    pub full: bool,
-}
-
-/// Where recovery starts.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Start {
-    /// First batch the snapshot does not contain; everything from here on is replayed.
-    pub from: LogIndex,
-    /// The operator's word: open though something may be lost.
-    pub accept_loss: bool,
-    /// Wall clock, for stamps.
-    pub wall_ns: u64,
-}
-
-/// A log that was opened.
-#[derive(Debug)]
-pub struct LogOpened {
-    /// Ready for use.
-    pub log: Log,
-    /// For the operator.
-    pub report: RecoveryReport,
-}
+use wire::{LogIndex, Term};
 
 /// One shard's log. Lives as long as its shard.
 #[derive(Debug)]
@@ -255,14 +139,19 @@ impl Log {
         records: &[u8],
         purpose: Purpose,
     ) -> Result<Placed, AppendRefused> {
-        debug_assert_eq!(header.records_bytes as usize, records.len(), "the header tells the length");
+        debug_assert_eq!(
+            header.records_bytes as usize,
+            records.len(),
+            "the header tells the length"
+        );
         let section_bytes = batch::SECTION_HEADER_BYTES + records.len();
         self.admit(section_bytes, purpose)?;
         if self.gathering.is_none() {
             self.open_batch(section_bytes)?;
         }
         let index = self.next_index;
-        let (Some(gathering), Some(segment)) = (&mut self.gathering, self.segments.back_mut()) else {
+        let (Some(gathering), Some(segment)) = (&mut self.gathering, self.segments.back_mut())
+        else {
             return Err(AppendRefused::Busy);
         };
         let placed = Placed {
@@ -386,7 +275,11 @@ impl Log {
     }
 
     /// A file task ended. `Ok(false)`: it is none of the log's. `Err`: the process must end with code 74.
-    pub fn file_done(&mut self, op: OpId, result: Result<(), DiskFault>) -> Result<bool, DiskFault> {
+    pub fn file_done(
+        &mut self,
+        op: OpId,
+        result: Result<(), DiskFault>,
+    ) -> Result<bool, DiskFault> {
         if self.superblock_write.take_if(|write| *write == op).is_some() {
             return result.map(|()| true);
         }
@@ -489,7 +382,13 @@ impl Segment {
             sealed: false,
         };
         let end_position = crate::segment::HEAD_BYTES;
-        Self { info, header, contents: Contents::default(), end_position, last_identity: header.previous }
+        Self {
+            info,
+            header,
+            contents: Contents::default(),
+            end_position,
+            last_identity: header.previous,
+        }
     }
 
     /// Leaves the segment for ever; the log goes on at `next_base`.
@@ -504,7 +403,12 @@ impl Segment {
             contents: std::mem::take(&mut self.contents),
         };
         let position = u64::from(self.header.batches_end());
-        Plan::WriteAt { op, file: FileName::Segment(self.info.number), position, bytes: footer.encode() }
+        Plan::WriteAt {
+            op,
+            file: FileName::Segment(self.info.number),
+            position,
+            bytes: footer.encode(),
+        }
     }
 }
 

@@ -48,8 +48,14 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Empty; the first file gets `next_number`.
-    pub(crate) fn new(segment_bytes: u64, ready_target: usize, log_bytes_max: u64, next_number: u64) -> Self {
-        let segments_max = usize::try_from(log_bytes_max / segment_bytes).unwrap_or(usize::MAX).max(2);
+    pub(crate) fn new(
+        segment_bytes: u64,
+        ready_target: usize,
+        log_bytes_max: u64,
+        next_number: u64,
+    ) -> Self {
+        let segments_max =
+            usize::try_from(log_bytes_max / segment_bytes).unwrap_or(usize::MAX).max(2);
         let ready = VecDeque::with_capacity(ready_target + 1);
         let ready_target = ready_target.max(1);
         Self {
@@ -122,7 +128,13 @@ impl Pool {
     }
 
     /// Makes the next file ready if one is wanted and allowed. `used` segments hold batches.
-    pub(crate) fn maintain(&mut self, mono_ns: u64, used: usize, ops: &mut OpIds, plans: &mut Vec<Plan>) {
+    pub(crate) fn maintain(
+        &mut self,
+        mono_ns: u64,
+        used: usize,
+        ops: &mut OpIds,
+        plans: &mut Vec<Plan>,
+    ) {
         self.now_ns = mono_ns;
         self.watch_pace();
         match self.task {
@@ -151,7 +163,9 @@ impl Pool {
     fn watch_pace(&mut self) {
         match self.taken_ns {
             None => (self.taken_ns, self.hurry) = (Some(self.now_ns), true),
-            Some(taken_ns) if self.now_ns.saturating_sub(taken_ns) >= ZEROES_NS => self.hurry = false,
+            Some(taken_ns) if self.now_ns.saturating_sub(taken_ns) >= ZEROES_NS => {
+                self.hurry = false;
+            }
             Some(_) => {}
         }
     }
@@ -183,7 +197,9 @@ impl Pool {
                     other => other,
                 })
             }
-            Task::None | Task::Prepare(_) | Task::CleanUp(_) | Task::Refused | Task::Retry(_) => None,
+            Task::None | Task::Prepare(_) | Task::CleanUp(_) | Task::Refused | Task::Retry(_) => {
+                None
+            }
         }
     }
 }
@@ -201,22 +217,22 @@ mod tests {
         plans.pop()
     }
 
-    fn prepared(plan: Option<Plan>) -> (OpId, u64, bool) {
+    fn prepared(plan: Option<&Plan>) -> (OpId, u64, bool) {
         let Some(Plan::Prepare { op, segment, zeroed, .. }) = plan else {
             panic!("a file is to be made, not {plan:?}")
         };
-        (op, segment, zeroed)
+        (*op, *segment, *zeroed)
     }
 
     #[test]
     fn files_are_made_one_at_a_time_up_to_the_limit() {
         let mut ops = OpIds::default();
         let mut pool = Pool::new(MIB, 2, 4 * MIB, 1);
-        let (op, segment, zeroed) = prepared(turn(&mut pool, 5 * ZEROES_NS, 2, &mut ops));
+        let (op, segment, zeroed) = prepared(turn(&mut pool, 5 * ZEROES_NS, 2, &mut ops).as_ref());
         assert_eq!((segment, zeroed), (1, false), "the first one in a hurry");
         assert!(turn(&mut pool, 0, 2, &mut ops).is_none(), "one at a time");
         assert_eq!(pool.file_done(op, Ok(())), Some(Ok(())));
-        let (op, segment, zeroed) = prepared(turn(&mut pool, 5 * ZEROES_NS, 2, &mut ops));
+        let (op, segment, zeroed) = prepared(turn(&mut pool, 5 * ZEROES_NS, 2, &mut ops).as_ref());
         assert_eq!((segment, zeroed), (2, true));
         assert_eq!(pool.file_done(op, Ok(())), Some(Ok(())));
         assert!(turn(&mut pool, 0, 2, &mut ops).is_none());
@@ -224,7 +240,7 @@ mod tests {
         assert_eq!(pool.take(), Some(1));
         assert_eq!(pool.take(), Some(2));
         assert!(turn(&mut pool, 6 * ZEROES_NS, 4, &mut ops).is_none(), "the limit");
-        let (_, _, zeroed) = prepared(turn(&mut pool, 6 * ZEROES_NS, 3, &mut ops));
+        let (_, _, zeroed) = prepared(turn(&mut pool, 6 * ZEROES_NS, 3, &mut ops).as_ref());
         assert!(!zeroed, "segments go fast");
     }
 
@@ -232,7 +248,7 @@ mod tests {
     fn a_full_disk_is_cleaned_up_and_tried_again() {
         let mut ops = OpIds::default();
         let mut pool = Pool::new(MIB, 1, 9 * MIB, 1);
-        let (op, ..) = prepared(turn(&mut pool, 0, 1, &mut ops));
+        let (op, ..) = prepared(turn(&mut pool, 0, 1, &mut ops).as_ref());
         assert_eq!(pool.file_done(op, Err(DiskFault::NoSpace)), Some(Ok(())));
         assert!(pool.blocked(1));
         let Some(Plan::Remove { op, file }) = turn(&mut pool, 10, 1, &mut ops) else {
@@ -243,7 +259,7 @@ mod tests {
         assert!(turn(&mut pool, 20, 1, &mut ops).is_none());
         assert_eq!(pool.deadline_ns(), Some(10 + RETRY_NS));
         pool.space_freed();
-        let (op, segment, _) = prepared(turn(&mut pool, 20, 1, &mut ops));
+        let (op, segment, _) = prepared(turn(&mut pool, 20, 1, &mut ops).as_ref());
         assert_eq!(segment, 1);
         assert_eq!(pool.file_done(op, Err(DiskFault::Errno(5))), Some(Err(DiskFault::Errno(5))));
     }

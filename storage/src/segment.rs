@@ -331,7 +331,7 @@ pub(crate) fn batches_end(bytes: u64) -> u32 {
 pub(crate) fn bytes_fit(bytes: u64) -> bool {
     bytes.is_multiple_of(u64::from(BLOCK))
         && bytes >= u64::from(HEAD_BYTES + 2 * BLOCK)
-        && bytes <= u64::from(u32::MAX)
+        && u32::try_from(bytes).is_ok()
 }
 
 /// Writes the checksum of a block into its first four bytes.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::chunk::aligned_zeroes;
+use wire::{Epoch, Offset, ProducerId, QueueId};
 
 const HOME: Home = Home { cluster_hash: 11, shard: ShardId(3), salt: 0x5a17 };
 

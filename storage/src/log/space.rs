@@ -22,7 +22,11 @@ impl Log {
     }
 
     /// Whether a section finds its place: in the gathering batch, or in a new one.
-    pub(super) fn admit(&self, section_bytes: usize, purpose: Purpose) -> Result<(), AppendRefused> {
+    pub(super) fn admit(
+        &self,
+        section_bytes: usize,
+        purpose: Purpose,
+    ) -> Result<(), AppendRefused> {
         let usable_bytes = u64::from(batches_end(self.config.segment_bytes) - HEAD_BYTES);
         let alone_bytes = padded_bytes(section_bytes) as u64;
         if section_bytes > section_bytes_max(&self.config) || alone_bytes > usable_bytes {
@@ -44,7 +48,9 @@ impl Log {
         };
         let free_bytes = left_bytes + ready_count as u64 * usable_bytes;
         match purpose {
-            Purpose::Data if free_bytes < usable_bytes / RESERVE_DIVISOR => Err(self.nothing_ready()),
+            Purpose::Data if free_bytes < usable_bytes / RESERVE_DIVISOR => {
+                Err(self.nothing_ready())
+            }
             Purpose::Data | Purpose::Note => Ok(()),
         }
     }

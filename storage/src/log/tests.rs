@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{Done, FakeDisk};
-use wire::{Offset, QueueId};
+use wire::{Offset, QueueId, ShardId};
 
 pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024;
 
@@ -34,12 +34,18 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new(config: &LogConfig) -> Self {
         let mut disk = FakeDisk::new();
-        let log = Log::open(config, &mut disk, Start::default(), &mut |_| {}).expect("a new log").log;
+        let log =
+            Log::open(config, &mut disk, Start::default(), &mut |_| {}).expect("a new log").log;
         Self { disk, log, ops: OpIds::default(), plans: Vec::new(), now_ns: 1 }
     }
 
     /// Appends a note whose bytes all are `fill`.
-    pub(crate) fn append(&mut self, fill: u8, length: usize, purpose: Purpose) -> Result<Placed, AppendRefused> {
+    pub(crate) fn append(
+        &mut self,
+        fill: u8,
+        length: usize,
+        purpose: Purpose,
+    ) -> Result<Placed, AppendRefused> {
         let records_bytes = u32::try_from(length).expect("short");
         let header = SectionHeader {
             queue: QueueId::NOTES,
@@ -85,6 +91,11 @@ impl Bench {
     }
 }
 
+fn first_flush(plans: &[Plan]) -> &Plan {
+    let flush = |plan: &&Plan| matches!(plan, Plan::Flush { .. });
+    plans.iter().find(flush).expect("something gathered")
+}
+
 #[test]
 fn sections_stand_where_they_were_told() {
     let mut bench = Bench::new(&config());
@@ -100,22 +111,25 @@ fn sections_stand_where_they_were_told() {
             placed.push((appended.expect("room"), round, length));
         }
         bench.plan();
-        let flush = bench.plans.iter().find_map(|plan| match plan {
-            Plan::Flush { segment, position, batch, .. } => Some((*segment, *position, batch.len())),
-            _ => None,
-        });
-        let (segment, position, bytes) = flush.expect("something gathered");
+        let Plan::Flush { segment, position, batch, .. } = first_flush(&bench.plans) else {
+            panic!("something gathered")
+        };
+        let (segment, position, bytes) = (*segment, *position, batch.len());
         let (last, _, _) = placed[placed.len() - 1];
         assert_eq!((last.segment, last.position), (segment, position), "invariant 2");
         assert_eq!(bench.log.durable_end(), last.index);
         bench.carry_out();
         assert_eq!(bench.log.durable_end(), last.index.next());
         let bytes = u32::try_from(bytes).expect("short");
-        let view = bench.read(BatchPlace { index: last.index, segment, position, bytes }).expect("whole");
+        let view =
+            bench.read(BatchPlace { index: last.index, segment, position, bytes }).expect("whole");
         let recent = bench.log.recent(last.index).expect("just written");
         assert_eq!(*recent, view.body);
-        for (placed, round, length) in placed.iter().filter(|(placed, ..)| placed.index == last.index) {
-            let (header, records) = batch::section_at(recent, placed.section_position).expect("there");
+        for (placed, round, length) in
+            placed.iter().filter(|(placed, ..)| placed.index == last.index)
+        {
+            let (header, records) =
+                batch::section_at(recent, placed.section_position).expect("there");
             assert_eq!(header.records_bytes as usize, *length);
             assert!(records.iter().all(|byte| byte == round));
         }
@@ -177,7 +191,11 @@ fn publishes_stop_before_notes_and_go_on_when_space_is_freed() {
         notes += 1;
     }
     assert!(notes >= 8, "acks and deletes still work: {notes}");
-    assert_eq!(bench.log.remove_oldest(&mut bench.ops, &mut bench.plans), None, "no snapshot covers it");
+    assert_eq!(
+        bench.log.remove_oldest(&mut bench.ops, &mut bench.plans),
+        None,
+        "no snapshot covers it"
+    );
     bench.log.set_snapshot(bench.log.durable_end());
     let removed = bench.log.remove_oldest(&mut bench.ops, &mut bench.plans).expect("covered");
     assert_eq!(removed.number, 1);
@@ -214,11 +232,11 @@ fn a_failed_superblock_or_footer_ends_the_process() {
     bench.append(1, 100, Purpose::Data).expect("room");
     bench.turn();
     bench.plan();
-    let superblock = bench.plans.iter().find_map(|plan| match plan {
-        Plan::WriteSuperblock { op, .. } => Some(*op),
-        _ => None,
-    });
-    let op = superblock.expect("a segment was entered");
+    let superblock = |plan: &&Plan| matches!(plan, Plan::WriteSuperblock { .. });
+    let Some(Plan::WriteSuperblock { op, .. }) = bench.plans.iter().find(superblock) else {
+        panic!("a segment was entered")
+    };
+    let op = *op;
     assert_eq!(bench.log.file_done(op, Err(DiskFault::Errno(5))), Err(DiskFault::Errno(5)));
     assert_eq!(bench.log.file_done(OpId(9999), Ok(())), Ok(false));
 }

@@ -131,7 +131,9 @@ impl<'a> Replay<'a> {
         let known_end = file.footer.as_ref().map(|footer| footer.end).or(next_base);
         let mut window = Window::new(disk, FileName::Segment(file.number), file.file_bytes);
         let mut cursor = self.cursor;
-        let tail = scan(&mut window, header, known_end, &mut cursor, &mut |met| self.meet(met, &mut segment))?;
+        let tail = scan(&mut window, header, known_end, &mut cursor, &mut |met| {
+            self.meet(met, &mut segment)
+        })?;
         self.cursor = cursor;
         self.last_identity = cursor.previous.unwrap_or(self.last_identity);
         segment.info.end = cursor.index;
@@ -170,9 +172,13 @@ impl<'a> Replay<'a> {
                 for (_, section, records) in view.sections() {
                     segment.contents.count(&section);
                     let checked = section.queue == QueueId::NOTES
-                        || wire::record::check_section(records, section.count, records.len()).is_ok();
+                        || wire::record::check_section(records, section.count, records.len())
+                            .is_ok();
                     if !checked {
-                        let what = format!("batch {}: a record does not match its producer's checksum", place.index);
+                        let what = format!(
+                            "batch {}: a record does not match its producer's checksum",
+                            place.index
+                        );
                         let (position, bytes) = (u64::from(place.position), u64::from(place.bytes));
                         let range = DamagedRange { segment: place.segment, position, bytes, what };
                         self.report.damaged.push(range);
@@ -214,14 +220,19 @@ impl<'a> Replay<'a> {
     }
 
     /// The last segment written to: the decision table.
-    fn end(&mut self, disk: &mut dyn Disk, mut segment: Segment, tail: Tail) -> Result<(), OpenError> {
+    fn end(
+        &mut self,
+        disk: &mut dyn Disk,
+        mut segment: Segment,
+        tail: Tail,
+    ) -> Result<(), OpenError> {
         let number = segment.info.number;
         let lost = self.cursor.index < self.synced_end;
         let lost_what = || format!("batches up to {} were synced", self.synced_end);
         match tail {
             Tail::Known { position } | Tail::Clean { position } if !lost => {
                 segment.end_position = position;
-                self.sync_tail(disk, &segment)?;
+                sync_tail(disk, &segment)?;
                 self.segments.push_back(segment);
                 return Ok(());
             }
@@ -242,14 +253,6 @@ impl<'a> Replay<'a> {
         apply(disk, &segment.seal(OpId(0), self.cursor.index))?;
         self.segments.push_back(segment);
         Ok(())
-    }
-
-    /// What was read may not be synced yet: it must be before it is shown to anybody.
-    fn sync_tail(&self, disk: &mut dyn Disk, segment: &Segment) -> Result<(), OpenError> {
-        let file = FileName::Segment(segment.info.number);
-        let copy = segment.header.encode().split_off(crate::chunk::BLOCK_BYTES);
-        let position = copy.len() as u64;
-        apply(disk, &Plan::WriteAt { op: OpId(0), file, position, bytes: copy })
     }
 
     /// A file between used ones whose header and footer are both lost.
@@ -332,7 +335,13 @@ impl<'a> Replay<'a> {
     // ---- decisions ----
 
     /// Gives up the end of the log: it goes on far enough not to use an index twice.
-    fn give_up_tail(&mut self, segment: u64, at: (u32, u32), what: String, beyond: bool) -> Result<(), OpenError> {
+    fn give_up_tail(
+        &mut self,
+        segment: u64,
+        at: (u32, u32),
+        what: String,
+        beyond: bool,
+    ) -> Result<(), OpenError> {
         self.quarantine(segment, (u64::from(at.0), at.1), what, beyond)?;
         let known = self.cursor.index.max(self.synced_end);
         self.cursor.index = LogIndex(known.0 + OFFSETS_SKIPPED);
@@ -340,7 +349,13 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn quarantine(&mut self, segment: u64, at: (u64, u32), what: String, beyond: bool) -> Result<(), OpenError> {
+    fn quarantine(
+        &mut self,
+        segment: u64,
+        at: (u64, u32),
+        what: String,
+        beyond: bool,
+    ) -> Result<(), OpenError> {
         let (position, bytes) = (at.0, u64::from(at.1));
         self.give_up(DamagedRange { segment, position, bytes, what }, beyond)
     }
@@ -361,7 +376,12 @@ impl<'a> Replay<'a> {
 
     // ---- the log goes on ----
 
-    fn finish(mut self, disk: &mut dyn Disk, ready: &[u64], last_number: u64) -> Result<Recovered, OpenError> {
+    fn finish(
+        mut self,
+        disk: &mut dyn Disk,
+        ready: &[u64],
+        last_number: u64,
+    ) -> Result<Recovered, OpenError> {
         let next_index = self.cursor.index;
         let superblock = &mut self.superblock;
         superblock.sequence += 1;
@@ -402,6 +422,14 @@ impl<'a> Replay<'a> {
             report: self.report,
         })
     }
+}
+
+/// What was read may not be synced yet: it must be before it is shown to anybody.
+fn sync_tail(disk: &mut dyn Disk, segment: &Segment) -> Result<(), OpenError> {
+    let file = FileName::Segment(segment.info.number);
+    let copy = segment.header.encode().split_off(crate::chunk::BLOCK_BYTES);
+    let position = copy.len() as u64;
+    apply(disk, &Plan::WriteAt { op: OpId(0), file, position, bytes: copy })
 }
 
 /// Exclusive end of what is not zero where a first flush would have gone.

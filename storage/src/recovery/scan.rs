@@ -93,7 +93,7 @@ pub(crate) fn scan(
                     (None, Some(end)) => (header.batches_end(), end),
                     (None, None) => return Ok(scan.tail(position, cursor, rest.nonzero_end)),
                 };
-                meet(Met::Damage(scan.range(position, end, &damage, cursor.index)))?;
+                meet(Met::Damage(scan.range(position, end, damage, cursor.index)))?;
                 cursor.index = next_index;
                 cursor.previous = None;
                 position = end;
@@ -149,7 +149,8 @@ impl Scan<'_, '_> {
             let block = self.window.get(u64::from(position), BLOCK_BYTES);
             if !is_zero(&block) {
                 rest.nonzero_end = Some(position + BLOCK);
-                let next = (position > bad).then(|| self.batch_at(position, &anything).ok()).flatten();
+                let next =
+                    (position > bad).then(|| self.batch_at(position, &anything).ok()).flatten();
                 let below_end = |index| self.known_end.is_none_or(|end| index < end);
                 if let Some((place, ..)) = next.filter(|(place, ..)| below_end(place.index)) {
                     rest.next = Some((position, place.index));
@@ -191,7 +192,7 @@ impl Scan<'_, '_> {
         }
     }
 
-    fn range(&self, from: u32, to: u32, damage: &Damage, index: LogIndex) -> DamagedRange {
+    fn range(&self, from: u32, to: u32, damage: Damage, index: LogIndex) -> DamagedRange {
         let what = match damage {
             Damage::Header => format!("batch {index}: its header is damaged or was never written"),
             Damage::Misplaced => format!("batch {index}: another batch stands here"),

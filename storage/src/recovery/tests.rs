@@ -20,7 +20,11 @@ struct Seen {
     damages: usize,
 }
 
-fn open_as(config: &LogConfig, disk: &mut FakeDisk, start: Start) -> Result<(LogOpened, Seen), OpenError> {
+fn open_as(
+    config: &LogConfig,
+    disk: &mut FakeDisk,
+    start: Start,
+) -> Result<(LogOpened, Seen), OpenError> {
     let mut seen = Seen::default();
     let opened = Log::open(config, disk, start, &mut |found| match found {
         Found::Damage { .. } => seen.damages += 1,
@@ -65,7 +69,8 @@ fn batches(count: u8) -> Vec<(u64, u8)> {
 
 /// Goes on writing after a recovery, and finds all of it again.
 fn goes_on(disk: FakeDisk, opened: LogOpened, mut expected: Vec<(u64, u8)>) {
-    let mut bench = Bench { disk, log: opened.log, ops: OpIds::default(), plans: Vec::new(), now_ns: 9 };
+    let mut bench =
+        Bench { disk, log: opened.log, ops: OpIds::default(), plans: Vec::new(), now_ns: 9 };
     for fill in 200..203 {
         append(&mut bench, fill, 5000);
         expected.push((bench.log.appended_end().0 - 1, fill));
@@ -188,7 +193,10 @@ fn damage_to_the_last_batch_is_never_cut() {
         let range = &opened.report.damaged[0];
         assert_eq!((range.segment, range.position), (segment, u64::from(position)));
         assert!(range.bytes <= u64::from(bytes));
-        assert!(opened.log.durable_end() >= LogIndex(2 + OFFSETS_SKIPPED - 1), "its number is never used again");
+        assert!(
+            opened.log.durable_end() >= LogIndex(2 + OFFSETS_SKIPPED - 1),
+            "its number is never used again"
+        );
         goes_on(disk, opened, batches(1));
     }
 }
@@ -255,7 +263,10 @@ fn more_than_one_flush_can_leave_is_refused() {
     std::mem::swap(&mut disk, &mut bench.disk);
     let far = disk.segment(1).len() - 5 * 4096;
     disk.segment(1)[far] = 9;
-    assert!(matches!(open_as(&config, &mut disk.clone(), Start::default()), Err(OpenError::Damaged { .. })));
+    assert!(matches!(
+        open_as(&config, &mut disk.clone(), Start::default()),
+        Err(OpenError::Damaged { .. })
+    ));
     let word = Start { accept_loss: true, ..Start::default() };
     let (opened, seen) = open_as(&config, &mut disk, word).expect("by the operator's word");
     assert_eq!(seen.batches.len(), 1);
@@ -320,7 +331,9 @@ fn the_superblock_needs_two_copies() {
     let damage = |copies: &[usize]| {
         let mut disk = whole.clone();
         let bytes = disk.files.get_mut(&FileName::Superblock).expect("there");
-        copies.iter().for_each(|copy| bytes[copy * 4096 + 50] ^= 1);
+        for copy in copies {
+            bytes[copy * 4096 + 50] ^= 1;
+        }
         disk
     };
     assert!(open(&mut damage(&[0, 3])).is_ok());
@@ -359,7 +372,7 @@ fn files_of_another_owner_or_version_are_refused_by_name() {
 #[test]
 fn an_unfinished_file_is_made_again() {
     let mut disk = written(&[100]);
-    let last = *disk.files.keys().filter(|file| matches!(file, FileName::Segment(_))).last().expect("one");
+    let last = *disk.files.keys().rfind(|file| matches!(file, FileName::Segment(_))).expect("one");
     disk.files.insert(last, vec![0; 8192]);
     let (opened, seen) = open(&mut disk).expect("it never held anything");
     assert_eq!(seen.batches, batches(1));
@@ -407,7 +420,9 @@ proptest::proptest! {
             }
         }
         let file = disk.files.get_mut(&FileName::Superblock).expect("there");
-        superblock.iter().for_each(|(at, byte)| file[*at] = *byte);
+        for (at, byte) in superblock {
+            file[at] = byte;
+        }
         let start = Start { accept_loss, ..Start::default() };
         if let Ok((opened, seen)) = open_as(&config(), &mut disk, start) {
             // What is served is what was written, in order, and nothing is lost in silence.

@@ -29,7 +29,8 @@ impl<'d> Window<'d> {
         if let Some(start) = start.filter(|start| start + length <= self.piece.len()) {
             return self.piece.slice(start..start + length);
         }
-        let in_file = usize::try_from(self.file_bytes.saturating_sub(position)).unwrap_or(usize::MAX);
+        let in_file =
+            usize::try_from(self.file_bytes.saturating_sub(position)).unwrap_or(usize::MAX);
         let wanted = length.max(AHEAD_BYTES.min(in_file));
         self.from = position;
         self.piece = self.load(position, wanted);
