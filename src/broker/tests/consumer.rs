@@ -3,7 +3,7 @@
 use super::harness::{House, Received, section};
 use crate::broker::mail::Peer;
 use wire::record::records;
-use wire::table::{self, GapReason, Level, RevokeReason, Sharing, StartAt, TopicKind};
+use wire::table::{self, GapReason, Level, RevokeReason, Sharing, StartAt};
 use wire::{ErrorCode, Kind, QueueId, TopicId};
 
 /// A frame a consumer received, by what matters in it.
@@ -93,14 +93,17 @@ pub(crate) struct Wish<'a> {
 pub(crate) const TOPIC: &str = "A10-orders";
 
 impl House {
-    /// A house with `TOPIC`, which has so many queues; and the topic's id.
+    /// Makes `TOPIC` with so many queues; returns its id.
     pub(crate) fn with_topic(&mut self, queue_count: u16, level: Level) -> TopicId {
+        self.make_topic(table::TopicCreateArgs { queue_count, level, ..Default::default() })
+    }
+
+    /// Makes `TOPIC`; returns its id.
+    pub(crate) fn make_topic(&mut self, args: table::TopicCreateArgs<'static>) -> TopicId {
         let peer = self.connect(0);
         self.ask(peer, Kind::TopicCreate, |builder| {
             let name = Some(builder.create_string(TOPIC));
-            let kind = TopicKind::Event;
-            let args = table::TopicCreateArgs { name, kind, level, queue_count, ..Default::default() };
-            table::TopicCreate::create(builder, &args)
+            table::TopicCreate::create(builder, &table::TopicCreateArgs { name, ..args })
         });
         let info = self.next(peer);
         let info = info.frame().read::<table::TopicInfo<'_>>().expect("a topic is made");

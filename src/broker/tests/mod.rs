@@ -5,4 +5,5 @@ mod consume_flow;
 mod consumer;
 pub(crate) mod harness;
 mod memory_disk;
+mod offsets_flow;
 mod publish_flow;
