@@ -19,6 +19,7 @@ pub mod core;
 pub mod data;
 pub mod directory;
 pub mod drive;
+pub mod floor;
 mod helper;
 mod mailbox;
 pub mod probe;

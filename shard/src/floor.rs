@@ -1,0 +1,77 @@
+//! Floor: the least the same ring can do, as the denominator of every ratio we publish.
+//!
+//! | | |
+//! |---|---|
+//! | `serve` | bytes back to who sent them, or on to the other of two: no frames, no core |
+//! | `Echo` | the same through `drive`: what the machine itself costs |
+//! | `round_trips` | one client, one message outstanding |
+//! | `flushes` | one aligned write linked to one fdatasync, into blocks filled before |
+//!
+//! A measuring stick: it has no bounds to speak of, and trusts its peers.
+
+mod disk;
+mod network;
+
+pub use disk::flushes;
+pub use network::{FloorServer, Hops, RoundTrips, round_trips, serve};
+
+use crate::core::{Core, Effect, Effects, Event, Now};
+
+/// A core that sends each frame back; `Shutdown` stops it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Echo;
+
+impl Core for Echo {
+    type Mail = ();
+
+    fn step(&mut self, _now: Now, event: Event<'_, ()>, effects: &mut Effects<()>) {
+        match event {
+            Event::Frame { connection, frame } => effects.send(connection, |out| {
+                out.extend_from_slice(&frame.header.encode());
+                out.extend_from_slice(frame.body);
+                out.extend_from_slice(frame.section);
+            }),
+            Event::Shutdown => effects.list.push(Effect::Stop),
+            Event::Started
+            | Event::Connected { .. }
+            | Event::Closed { .. }
+            | Event::Mail { .. }
+            | Event::Timer { .. }
+            | Event::Flushed { .. }
+            | Event::ReadDone { .. }
+            | Event::FileDone { .. }
+            | Event::TurnEnd => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Idle;
+
+    #[test]
+    fn bytes_go_one_hop_and_two() {
+        for (hops, idle) in [(Hops::One, Idle::Block), (Hops::Two, Idle::Adaptive)] {
+            let server = serve(hops, idle, None).expect("serves");
+            let message = vec![3; 40_000];
+            let order =
+                RoundTrips { address: server.address(), hops, spin: false, warm_up: 2, count: 5 };
+            assert_eq!(round_trips(&order, &message).expect("measured").len(), 5);
+            server.stop();
+        }
+    }
+
+    #[test]
+    fn flushes_are_timed() {
+        let place = tempfile::tempdir().expect("a place");
+        let spans_ns = flushes(place.path(), 4096, 20).expect("measured");
+        assert_eq!(spans_ns.len(), 20);
+        assert!(spans_ns.iter().all(|span_ns| *span_ns > 0));
+        assert_eq!(
+            std::fs::read_dir(place.path()).expect("listed").count(),
+            0,
+            "nothing is left behind"
+        );
+    }
+}
