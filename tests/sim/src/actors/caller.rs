@@ -1,0 +1,149 @@
+//! Caller: one connection to any shard, greeted, kept alive and made again when it breaks.
+
+use super::{ActorEvent, Context};
+use crate::world::LinkId;
+use flatbuffers::{FlatBufferBuilder, WIPOffset};
+use wire::frame::Decoded;
+use wire::{Frame, FrameWriter, Kind, ShardId, table};
+
+const MILLISECOND_NS: u64 = 1_000_000;
+/// Actors look around this often.
+const WAKE_NS: u64 = 40 * MILLISECOND_NS;
+/// Pings are sent this often.
+const PING_NS: u64 = 2_000 * MILLISECOND_NS;
+
+/// What became of what an actor met.
+#[derive(Debug)]
+pub enum News {
+    /// The connection is greeted.
+    Ready,
+    /// It broke; nothing outstanding will be answered.
+    Lost,
+    /// A whole frame.
+    Frame(Vec<u8>),
+    /// Time went by.
+    Woken,
+}
+
+/// A connection and its buffers.
+#[derive(Debug, Default)]
+pub struct Caller {
+    link: Option<LinkId>,
+    is_greeted: bool,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    writer: FrameWriter,
+    request_id: u64,
+    pinged_ns: u64,
+}
+
+impl Caller {
+    /// Whether frames can be sent.
+    pub fn is_ready(&self) -> bool {
+        self.is_greeted
+    }
+
+    /// Takes what the actor met; tells what it means.
+    pub fn take(&mut self, context: &mut Context<'_>, event: ActorEvent) -> Vec<News> {
+        match event {
+            ActorEvent::Timer => self.woken(context),
+            ActorEvent::Connected(link) if self.link == Some(link) => {
+                self.say_hello(context);
+                Vec::new()
+            }
+            ActorEvent::Bytes(link, bytes) if self.link == Some(link) => {
+                self.input.extend_from_slice(&bytes);
+                self.split()
+            }
+            ActorEvent::Closed(link) if self.link == Some(link) => {
+                self.link = None;
+                self.is_greeted = false;
+                self.input.clear();
+                vec![News::Lost]
+            }
+            ActorEvent::Connected(_) | ActorEvent::Bytes(..) | ActorEvent::Closed(_) => Vec::new(),
+        }
+    }
+
+    fn woken(&mut self, context: &mut Context<'_>) -> Vec<News> {
+        let now_ns = context.schedule.now_ns;
+        context.schedule.wake(context.actor, now_ns + WAKE_NS);
+        if self.link.is_none() {
+            let shard_count = u64::from(context.schedule.faults.shard_count);
+            let shard = context.schedule.random.below(shard_count);
+            let shard = ShardId(u16::try_from(shard).expect("few shards"));
+            self.link = Some(context.schedule.connect(context.actor, shard));
+        } else if self.is_greeted && now_ns >= self.pinged_ns + PING_NS {
+            self.pinged_ns = now_ns;
+            self.writer.write_bare(&mut self.output, Kind::Ping, 0);
+            self.flush(context);
+        }
+        vec![News::Woken]
+    }
+
+    fn say_hello(&mut self, context: &mut Context<'_>) {
+        self.writer.write(&mut self.output, Kind::Hello, 1, &[], |builder| {
+            let client = Some(builder.create_string("sim"));
+            let args = table::HelloArgs { version_min: 1, version_max: 1, client, ..Default::default() };
+            table::Hello::create(builder, &args)
+        });
+        self.flush(context);
+    }
+
+    fn split(&mut self) -> Vec<News> {
+        let mut news = Vec::new();
+        let mut taken = 0;
+        while let Ok(Decoded::Frame { frame, bytes_taken }) = Frame::decode(&self.input[taken..]) {
+            if frame.kind() == Some(Kind::Welcome) {
+                self.is_greeted = true;
+                news.push(News::Ready);
+            } else if frame.kind() != Some(Kind::Pong) {
+                news.push(News::Frame(self.input[taken..taken + bytes_taken].to_vec()));
+            }
+            taken += bytes_taken;
+        }
+        self.input.drain(..taken);
+        news
+    }
+
+    /// Sends a frame under a new request id, which it returns.
+    pub fn ask<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        kind: Kind,
+        section: &[u8],
+        build: impl FnOnce(&mut FlatBufferBuilder<'static>) -> WIPOffset<T>,
+    ) -> u64 {
+        self.request_id += 1;
+        let request_id = self.request_id + 1;
+        self.writer.write(&mut self.output, kind, request_id, &[section], build);
+        self.flush(context);
+        request_id
+    }
+
+    /// Sends a frame that wants no answer.
+    pub fn tell<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        kind: Kind,
+        build: impl FnOnce(&mut FlatBufferBuilder<'static>) -> WIPOffset<T>,
+    ) {
+        self.writer.write(&mut self.output, kind, 0, &[], build);
+        self.flush(context);
+    }
+
+    fn flush(&mut self, context: &mut Context<'_>) {
+        let bytes = std::mem::take(&mut self.output);
+        if let Some(link) = self.link {
+            context.schedule.to_shard(link, bytes);
+        }
+    }
+}
+
+/// Looks into a frame that `Caller` split off.
+pub fn decode(bytes: &[u8]) -> (Kind, Frame<'_>) {
+    let Ok(Decoded::Frame { frame, .. }) = Frame::decode(bytes) else {
+        unreachable!("split off as a whole frame");
+    };
+    (frame.kind().expect("the broker sends known kinds"), frame)
+}

@@ -1,0 +1,146 @@
+//! Consumer: a member of a group on one topic. Acks, commits, and nacks now and then.
+
+use super::caller::{Caller, News, decode};
+use super::{Actor, ActorEvent, Context};
+use wire::record::records;
+use wire::table::{self, Level};
+use wire::{Kind, QueueId};
+
+/// Credit per queue, in records and bytes.
+const CREDIT_RECORDS: u32 = 40;
+const CREDIT_BYTES: u32 = 1 << 20;
+
+/// A consumer of a run.
+#[derive(Debug)]
+pub struct Consumer {
+    group: &'static str,
+    topic: usize,
+    nacks: u64,
+    caller: Caller,
+    member: u64,
+    is_asked: bool,
+    is_finished: bool,
+}
+
+impl Consumer {
+    /// A member of `group` on the `topic`th topic of the board.
+    pub fn new(group: &'static str, topic: usize, nacks: u64) -> Self {
+        let caller = Caller::default();
+        Self { group, topic, nacks, caller, member: 0, is_asked: false, is_finished: false }
+    }
+
+    fn subscribe(&mut self, context: &mut Context<'_>) {
+        if self.member != 0 || self.is_asked || !self.caller.is_ready() || !context.board.is_open {
+            return;
+        }
+        self.is_asked = true;
+        let (group, topic) = (self.group, context.board.topics[self.topic].name.clone());
+        self.caller.ask(context, Kind::Subscribe, &[], |builder| {
+            let group = Some(builder.create_string(group));
+            let topic = Some(builder.create_string(&topic));
+            let args = table::SubscribeArgs {
+                group,
+                topic,
+                credit_records: CREDIT_RECORDS,
+                credit_bytes: CREDIT_BYTES,
+                ..Default::default()
+            };
+            table::Subscribe::create(builder, &args)
+        });
+    }
+
+    fn on_deliver(&mut self, context: &mut Context<'_>, deliver: table::Deliver<'_>, section: &[u8]) {
+        let queue = QueueId(deliver.queue());
+        context.oracle.lease(self.group, queue, deliver.lease_epoch(), deliver.member());
+        if deliver.gap_to() > deliver.gap_from() {
+            let gap = deliver.gap_from()..deliver.gap_to();
+            context.oracle.gap(self.group, queue, gap, deliver.gap_reason());
+        }
+        let mut offsets = Vec::new();
+        for (offset, (record, _)) in (deliver.first_offset()..).zip(records(section)) {
+            let id = u64::from_le_bytes(record.body[..8].try_into().expect("an id leads the body"));
+            context.oracle.seen(id, queue, offset);
+            context.oracle.delivered(self.group, id, deliver.attempt());
+            offsets.push(offset);
+        }
+        if offsets.len() != deliver.count() as usize {
+            context.oracle.violation(format!("queue {queue}: a delivery has another count of records"));
+        }
+        context.oracle.operations += 1;
+        self.answer(context, deliver, &offsets);
+    }
+
+    fn answer(&mut self, context: &mut Context<'_>, deliver: table::Deliver<'_>, offsets: &[u64]) {
+        let (member, queue, lease_epoch) = (deliver.member(), deliver.queue(), deliver.lease_epoch());
+        let bytes = u32::try_from(offsets.len() * 700).expect("a few");
+        self.caller.tell(context, Kind::Credit, |builder| {
+            let records = deliver.count();
+            let args = table::CreditArgs { member, queue, lease_epoch, records, bytes };
+            table::Credit::create(builder, &args)
+        });
+        let (nacked, acked): (Vec<u64>, Vec<u64>) = offsets
+            .iter()
+            .partition(|_| !context.is_healed && context.schedule.random.chance(self.nacks));
+        for offset in nacked {
+            self.caller.tell(context, Kind::Nack, |builder| {
+                let args = table::NackArgs { member, queue, lease_epoch, offset };
+                table::Nack::create(builder, &args)
+            });
+        }
+        if !acked.is_empty() {
+            self.caller.ask(context, Kind::Ack, &[], |builder| {
+                let offsets = Some(builder.create_vector(&acked));
+                let args = table::AckArgs { member, queue, lease_epoch, offsets };
+                table::Ack::create(builder, &args)
+            });
+        }
+    }
+}
+
+impl Actor for Consumer {
+    fn name(&self) -> String {
+        format!("consumer of {} on topic {}", self.group, self.topic)
+    }
+
+    fn on(&mut self, context: &mut Context<'_>, event: ActorEvent) {
+        for news in self.caller.take(context, event) {
+            match news {
+                News::Ready | News::Woken => {}
+                News::Lost => {
+                    self.member = 0;
+                    self.is_asked = false;
+                }
+                News::Frame(bytes) => {
+                    let (kind, frame) = decode(&bytes);
+                    #[expect(clippy::wildcard_enum_match_arm, reason = "other frames are not for a consumer")]
+                    match kind {
+                        Kind::Subscribed => {
+                            let subscribed: table::Subscribed<'_> = frame.read().expect("valid");
+                            self.member = subscribed.member();
+                            self.is_asked = false;
+                        }
+                        Kind::Deliver => {
+                            self.on_deliver(context, frame.read().expect("valid"), frame.section);
+                        }
+                        Kind::Error => self.is_asked = false,
+                        _ => {}
+                    }
+                }
+            }
+        }
+        self.subscribe(context);
+        let is_durable = context
+            .board
+            .topics
+            .get(self.topic)
+            .is_some_and(|topic| topic.level == Level::Durable);
+        self.is_finished = context.is_healed
+            && context.board.is_open
+            && context.board.producers_at_work == 0
+            && (!is_durable || context.oracle.has_all(self.group, &context.board.topics[self.topic]));
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_finished
+    }
+}

@@ -1,0 +1,91 @@
+//! Reader: when all producers are done, reads every durable queue from its start to its end.
+
+use super::caller::{Caller, News, decode};
+use super::{Actor, ActorEvent, Context};
+use wire::record::records;
+use wire::table::{self, Level, TopicKind};
+use wire::{Kind, QueueId};
+
+/// The reader of a run.
+#[derive(Debug, Default)]
+pub struct Reader {
+    caller: Caller,
+    queues: Option<Vec<QueueId>>,
+    offset: u64,
+    is_asked: bool,
+}
+
+impl Reader {
+    fn go_on(&mut self, context: &mut Context<'_>) {
+        let is_quiet = context.is_healed && context.board.is_open && context.board.producers_at_work == 0;
+        if !is_quiet || self.is_asked || !self.caller.is_ready() {
+            return;
+        }
+        let queues = self.queues.get_or_insert_with(|| {
+            let durable = |topic: &&super::TopicFacts| {
+                topic.level == Level::Durable && topic.kind == TopicKind::Event
+            };
+            let topics = context.board.topics.iter().filter(durable);
+            topics.flat_map(|topic| topic.queues.iter().copied()).collect()
+        });
+        let Some(queue) = queues.last().copied() else { return };
+        self.is_asked = true;
+        let args = table::FetchArgs {
+            queue: queue.0,
+            offset: self.offset,
+            records_max: 50,
+            bytes_max: 1 << 20,
+        };
+        self.caller.ask(context, Kind::Fetch, &[], |builder| table::Fetch::create(builder, &args));
+    }
+
+    fn on_fetched(&mut self, context: &mut Context<'_>, fetched: table::Fetched<'_>, section: &[u8]) {
+        let queue = QueueId(fetched.queue());
+        if fetched.gap_to() > self.offset {
+            let gap = self.offset..fetched.gap_to();
+            context.oracle.reader_gap(queue, gap, fetched.gap_reason());
+            self.offset = fetched.gap_to();
+        }
+        for (offset, (record, _)) in (fetched.first_offset()..).zip(records(section)) {
+            let id = u64::from_le_bytes(record.body[..8].try_into().expect("an id leads the body"));
+            context.oracle.seen(id, queue, offset);
+            context.oracle.read(id, queue, offset);
+            self.offset = offset + 1;
+        }
+        if self.offset >= fetched.end() {
+            self.offset = 0;
+            self.queues.as_mut().expect("chosen before").pop();
+        }
+    }
+}
+
+impl Actor for Reader {
+    fn name(&self) -> String {
+        format!("reader ({:?} at {})", self.queues, self.offset)
+    }
+
+    fn on(&mut self, context: &mut Context<'_>, event: ActorEvent) {
+        for news in self.caller.take(context, event) {
+            match news {
+                News::Ready | News::Woken => {}
+                News::Lost => self.is_asked = false,
+                News::Frame(bytes) => {
+                    self.is_asked = false;
+                    let (kind, frame) = decode(&bytes);
+                    if kind == Kind::Fetched {
+                        self.on_fetched(context, frame.read().expect("valid"), frame.section);
+                    } else if kind == Kind::Error {
+                        let error: table::Error<'_> = frame.read().expect("valid");
+                        let message = error.message().unwrap_or_default();
+                        context.oracle.violation(format!("a fetch was refused: {message}"));
+                    }
+                }
+            }
+        }
+        self.go_on(context);
+    }
+
+    fn is_done(&self) -> bool {
+        self.queues.as_ref().is_some_and(Vec::is_empty)
+    }
+}

@@ -1,0 +1,119 @@
+//! Requester: calls a service, a few at a time, and counts outcomes: one each, in time.
+
+use super::caller::{Caller, News, decode};
+use super::{Actor, ActorEvent, Context};
+use std::collections::BTreeMap;
+use wire::record::{Properties, Record, records, write_record};
+use wire::table::{self, OutcomeKind};
+use wire::Kind;
+
+const REQUESTS: u64 = 50;
+const OUTSTANDING: usize = 5;
+/// Network, mailboxes and the timer's tick may add so much to a deadline.
+const SLACK_NS: u64 = 60_000_000;
+
+#[derive(Debug)]
+struct Call {
+    body: u64,
+    answer_by_ns: u64,
+}
+
+/// A requester of a run.
+#[derive(Debug)]
+pub struct Requester {
+    topic: usize,
+    caller: Caller,
+    outstanding: BTreeMap<u64, Call>,
+    ended: BTreeMap<u64, ()>,
+    sent: u64,
+}
+
+impl Requester {
+    /// Calls the `topic`th topic of the board.
+    pub fn new(topic: usize) -> Self {
+        let caller = Caller::default();
+        Self { topic, caller, outstanding: BTreeMap::new(), ended: BTreeMap::new(), sent: 0 }
+    }
+
+    fn call(&mut self, context: &mut Context<'_>) {
+        let queues = &context.board.topics[self.topic].queues;
+        let queue = queues[context.schedule.random.index(queues.len())].0;
+        let time_left_us = context.schedule.random.between(1_000, 800_000);
+        self.sent += 1;
+        let body = (self.topic as u64) << 32 | self.sent;
+        let mut section = Vec::new();
+        let properties = Properties::default();
+        let record =
+            Record { born_ns: 1, key: b"", tag: b"", properties, body: &body.to_le_bytes() };
+        write_record(&mut section, &record, 4096).expect("a small record");
+        let request_id = self.caller.ask(context, Kind::Request, &section, |builder| {
+            table::Request::create(builder, &table::RequestArgs { queue, time_left_us })
+        });
+        context.oracle.operations += 1;
+        let answer_by_ns = context.schedule.now_ns + time_left_us * 1000 + SLACK_NS;
+        self.outstanding.insert(request_id, Call { body, answer_by_ns });
+        if context.schedule.random.chance(50) {
+            self.caller.tell(context, Kind::Cancel, |builder| {
+                table::Cancel::create(builder, &table::CancelArgs { request: request_id })
+            });
+        }
+    }
+
+    fn on_outcome(&mut self, context: &mut Context<'_>, request_id: u64, kind: OutcomeKind, section: &[u8]) {
+        let Some(call) = self.outstanding.remove(&request_id) else {
+            context.oracle.violation(format!("request {request_id} ended twice, or was never sent"));
+            return;
+        };
+        self.ended.insert(request_id, ());
+        if kind == OutcomeKind::Reply {
+            let body = records(section).next().map(|(record, _)| record.body.to_vec());
+            if body.as_deref() != Some(&call.body.to_le_bytes()) {
+                context.oracle.violation(format!("request {request_id} got another request's reply"));
+            }
+        }
+        context.oracle.outcome(kind);
+    }
+
+    fn look_for_overdue(&mut self, context: &mut Context<'_>) {
+        let now_ns = context.schedule.now_ns;
+        let overdue = self.outstanding.iter().find(|(_, call)| now_ns > call.answer_by_ns);
+        if let Some((request_id, _)) = overdue {
+            context.oracle.violation(format!("request {request_id} has no outcome after its deadline"));
+        }
+    }
+}
+
+impl Actor for Requester {
+    fn name(&self) -> String {
+        format!("requester of topic {} ({} sent)", self.topic, self.sent)
+    }
+
+    fn on(&mut self, context: &mut Context<'_>, event: ActorEvent) {
+        for news in self.caller.take(context, event) {
+            match news {
+                News::Ready | News::Woken => {}
+                // Sent, broker lost: unknown, once, decided here.
+                News::Lost => self.outstanding.clear(),
+                News::Frame(bytes) => {
+                    let (kind, frame) = decode(&bytes);
+                    let request_id = frame.header.request_id;
+                    if kind == Kind::Outcome {
+                        let outcome: table::Outcome<'_> = frame.read().expect("valid");
+                        self.on_outcome(context, request_id, outcome.kind(), frame.section);
+                    } else if kind == Kind::Error {
+                        self.outstanding.remove(&request_id);
+                    }
+                }
+            }
+        }
+        self.look_for_overdue(context);
+        let may_call = self.caller.is_ready() && context.board.is_open;
+        while may_call && self.outstanding.len() < OUTSTANDING && self.sent < REQUESTS {
+            self.call(context);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.sent == REQUESTS && self.outstanding.is_empty()
+    }
+}
