@@ -30,7 +30,7 @@ pub struct ClientConfig {
     pub connect_timeout: Duration,
     /// The absolute deadline of calls that have none of their own: topics, groups, subscribing.
     pub call_timeout: Duration,
-    /// Silence after which either side takes the other for dead; the node may choose a shorter one.
+    /// Silence after which the node is taken for dead. Pings leave every third of it, or as often as the node asks.
     pub heartbeat: Duration,
     /// First pause before connecting again; doubles up to `reconnect_pause_max`.
     pub reconnect_pause_min: Duration,

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Pauses double from loss to loss, up to a maximum, and start anew after a
-//! Welcome. A Ping leaves every third of a heartbeat; a connection on which
-//! nothing was heard for two thirds after a Ping is taken for dead.
+//! Welcome. A Ping leaves in every interval the node asks for; when nothing was
+//! heard after one until the silence is too long, the connection is taken for dead.
 
 use crate::config::ClientConfig;
 use crate::session::inbox::Inbox;
@@ -68,7 +68,8 @@ pub(crate) struct Connection {
     pub(crate) failures: u32,
     outbox: Vec<u8>,
     outbox_start: usize,
-    heartbeat_ns: u64,
+    ping_every_ns: u64,
+    silence_ns_max: u64,
     heard_ns: u64,
     pinged_ns: u64,
 }
@@ -85,7 +86,8 @@ impl Connection {
             failures: 0,
             outbox: Vec::new(),
             outbox_start: 0,
-            heartbeat_ns: u64::MAX,
+            ping_every_ns: u64::MAX,
+            silence_ns_max: u64::MAX,
             heard_ns: 0,
             pinged_ns: 0,
         }
@@ -139,10 +141,11 @@ impl Connection {
     }
 
     /// The node took us: heartbeats begin.
-    pub(crate) fn welcomed(&mut self, heartbeat_ns: u64, now_ns: u64) {
+    pub(crate) fn welcomed(&mut self, ping_every_ns: u64, silence_ns_max: u64, now_ns: u64) {
         self.phase = Phase::Ready;
         self.failures = 0;
-        self.heartbeat_ns = heartbeat_ns;
+        self.ping_every_ns = ping_every_ns;
+        self.silence_ns_max = silence_ns_max;
         self.heard_ns = now_ns;
         self.pinged_ns = now_ns;
     }
@@ -202,12 +205,11 @@ impl Connection {
             Phase::Greeting { until_ns } if until_ns <= now_ns => Due::Dead,
             Phase::Ready => {
                 let silent = self.heard_ns < self.pinged_ns;
-                let third_ns = self.heartbeat_ns / 3;
-                if silent && now_ns.saturating_sub(self.pinged_ns) >= 2 * third_ns {
+                let since_ns = now_ns.saturating_sub(self.pinged_ns);
+                if silent && since_ns >= self.silence_ns_max - self.ping_every_ns {
                     return Due::Dead;
                 }
-                let since_ns = now_ns.saturating_sub(self.pinged_ns);
-                if !silent && since_ns >= third_ns {
+                if !silent && since_ns >= self.ping_every_ns {
                     self.pinged_ns = now_ns;
                     return Due::Ping;
                 }
@@ -224,9 +226,9 @@ impl Connection {
         match self.phase {
             Phase::Pausing { until_ns } | Phase::Greeting { until_ns } => until_ns,
             Phase::Ready => {
-                let third_ns = self.heartbeat_ns / 3;
-                let ping_ns = self.pinged_ns.saturating_add(third_ns);
-                if ping_ns > now_ns { ping_ns } else { ping_ns.saturating_add(third_ns) }
+                let ping_ns = self.pinged_ns.saturating_add(self.ping_every_ns);
+                let dead_ns = (self.pinged_ns + self.silence_ns_max) - self.ping_every_ns;
+                if ping_ns > now_ns { ping_ns } else { dead_ns }
             }
             Phase::Idle | Phase::Connecting => u64::MAX,
         }
@@ -239,7 +241,7 @@ mod tests {
 
     fn ready() -> Connection {
         let mut connection = Connection::new(None, String::new());
-        connection.welcomed(900, 0);
+        connection.welcomed(300, 900, 0);
         connection
     }
 

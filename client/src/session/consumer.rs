@@ -129,6 +129,11 @@ impl ConsumerState {
         if let Phase::Subscribed(member) = self.phase { Some(member) } else { None }
     }
 
+    /// Whether the node was asked and did not answer yet.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.phase == Phase::Asked
+    }
+
     /// A lease was granted; an older one of the same queue is over.
     pub(crate) fn assigned(&mut self, queue: QueueId, epoch: Epoch) {
         let held = self.leases.get(&queue).map(|lease| lease.epoch);
@@ -217,7 +222,11 @@ impl ConsumerState {
 
     /// This one is consumed. True: enough gathered to be written.
     pub(crate) fn ack(&mut self, place: Place) -> Result<bool, LeaseOver> {
+        let observe = self.config.observe;
         let lease = self.lease_mut(place)?;
+        if observe {
+            return Ok(false); // only looks: there is nothing to move
+        }
         lease.acks.push(place.offset.0);
         let full = lease.acks.len() >= ACKS_MAX;
         self.has_words = true;
@@ -226,7 +235,11 @@ impl ConsumerState {
 
     /// This one and all below are consumed.
     pub(crate) fn commit(&mut self, place: Place) -> Result<(), LeaseOver> {
+        let observe = self.config.observe;
         let lease = self.lease_mut(place)?;
+        if observe {
+            return Ok(());
+        }
         let end = place.offset.plus(1);
         lease.commit = Some(lease.commit.map_or(end, |before| before.max(end)));
         lease.acks.retain(|offset| *offset >= end.0);

@@ -186,6 +186,7 @@ impl Session {
             consumer.phase = Phase::Subscribed(MemberId(subscribed.member()));
             consumer.was_member = true;
         }
+        self.take_early();
         Ok(())
     }
 
@@ -204,9 +205,11 @@ impl Session {
     pub(super) fn assigned(&mut self, taken: &Taken) -> Result<(), DecodeError> {
         let frame = taken.frame();
         let assigned = frame.read::<Assigned<'_>>()?;
-        if let Some(consumer) = self.consumer_of(assigned.member()) {
-            consumer.assigned(QueueId(assigned.queue()), Epoch(assigned.lease_epoch()));
-        }
+        let Some(consumer) = self.consumer_of(assigned.member()) else {
+            self.keep_early(taken);
+            return Ok(());
+        };
+        consumer.assigned(QueueId(assigned.queue()), Epoch(assigned.lease_epoch()));
         Ok(())
     }
 
@@ -216,9 +219,11 @@ impl Session {
         let drain_ns = u64::from(revoked.drain_ms()) * 1_000_000;
         let until_ns = self.now.mono_ns.saturating_add(drain_ns);
         self.wake_at(until_ns);
-        if let Some(consumer) = self.consumer_of(revoked.member()) {
-            consumer.revoked(QueueId(revoked.queue()), Epoch(revoked.lease_epoch()), until_ns);
-        }
+        let Some(consumer) = self.consumer_of(revoked.member()) else {
+            self.keep_early(taken);
+            return Ok(());
+        };
+        consumer.revoked(QueueId(revoked.queue()), Epoch(revoked.lease_epoch()), until_ns);
         Ok(())
     }
 
@@ -242,7 +247,7 @@ impl Session {
         if let Some(consumer) = self.consumer_of(member) {
             consumer.delivered(delivery);
         } else {
-            self.late_count += 1;
+            self.keep_early(taken);
         }
         Ok(())
     }

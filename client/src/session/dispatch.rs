@@ -7,6 +7,9 @@ use crate::session::inbox::Taken;
 use wire::table::{Error, Goodbye};
 use wire::{DecodeError, ErrorCode, Kind};
 
+/// Frames kept for members and responders that are not known yet.
+const EARLY_MAX: usize = 4096;
+
 impl Session {
     /// Takes one frame.
     pub(super) fn dispatch(&mut self, index: usize, taken: &Taken) {
@@ -69,6 +72,25 @@ impl Session {
         };
         if understood.is_err() {
             self.lost(index);
+        }
+    }
+
+    /// A frame for a member nobody knows. Shards speak for themselves: what a queue's shard sends
+    /// may overtake the answer to the subscription, and is kept until that came.
+    pub(super) fn keep_early(&mut self, taken: &Taken) {
+        let asked = self.consumers.iter_mut().any(|(_, consumer)| consumer.is_asked())
+            || self.responders.iter_mut().any(|(_, responder)| responder.is_asked());
+        if asked && self.early.len() < EARLY_MAX {
+            self.early.push(taken.clone());
+        } else {
+            self.late_count += 1;
+        }
+    }
+
+    /// A subscription or registration was answered: what came early may be for it.
+    pub(super) fn take_early(&mut self) {
+        for taken in std::mem::take(&mut self.early) {
+            self.dispatch(HOME, &taken);
         }
     }
 

@@ -20,6 +20,9 @@ const DIRECT_FAILURES_MAX: u32 = 2;
 /// Largest pause before subscribing again after a refusal, in nanoseconds.
 pub(super) const AGAIN_PAUSE_NS_MAX: u64 = 1_000_000_000;
 
+/// The longest silence that can be configured, in nanoseconds: a day.
+const SILENCE_NS_MAX: u64 = 86_400_000_000_000;
+
 /// Where a frame is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -130,6 +133,7 @@ impl Session {
             producer.lost(index);
         }
         if index == HOME {
+            self.early.clear();
             self.consumers.iter_mut().for_each(|(_, consumer)| consumer.lost(now_ns));
             self.responders.iter_mut().for_each(|(_, responder)| responder.lost(now_ns));
         }
@@ -183,11 +187,12 @@ impl Session {
     pub(super) fn welcomed(&mut self, index: usize, taken: &Taken) -> Result<(), DecodeError> {
         let frame = taken.frame();
         let welcome = frame.read::<Welcome<'_>>()?;
-        let own_ns = nanoseconds(self.config.heartbeat);
+        let silence_ns_max = nanoseconds(self.config.heartbeat).min(SILENCE_NS_MAX);
         let asked_ns = u64::from(welcome.heartbeat_ms()) * 1_000_000;
-        let heartbeat_ns = if asked_ns == 0 { own_ns } else { asked_ns.min(own_ns) };
+        let ping_every_ns =
+            if asked_ns == 0 { silence_ns_max / 3 } else { asked_ns.min(silence_ns_max / 3) };
         let now_ns = self.now.mono_ns;
-        self.connections[index].welcomed(heartbeat_ns, now_ns);
+        self.connections[index].welcomed(ping_every_ns, silence_ns_max, now_ns);
         self.wake_at(self.connections[index].wake_ns(now_ns));
         if index == HOME {
             self.failure = None;

@@ -43,7 +43,7 @@ use crate::catalog::NodeInfo;
 use crate::clock::Now;
 use crate::config::ClientConfig;
 use crate::error::{CallError, ConnectError, UnknownCause};
-use calls::CallState;
+use calls::{CallState, Taken};
 use connection::Connection;
 use consumer::ConsumerState;
 use pending::{Owner, Pending, Question};
@@ -72,6 +72,8 @@ pub(crate) struct Session {
     failure: Option<ConnectError>,
     /// A question closed by a late answer or a stale frame; counted, never an error.
     late_count: u64,
+    /// Frames for members and responders whose own answer is still on its way; see `dispatch`.
+    early: Vec<Taken>,
     /// `tick` has nothing to do before, monotonic.
     wake_ns: u64,
     pending: Pending,
@@ -104,6 +106,7 @@ impl Session {
             direct: Vec::new(),
             failure: None,
             late_count: 0,
+            early: Vec::new(),
             wake_ns: now.mono_ns,
             pending: Pending::default(),
             ended: Vec::new(),

@@ -32,6 +32,11 @@ impl ResponderState {
         if let Phase::Subscribed(responder) = self.phase { Some(responder) } else { None }
     }
 
+    /// Whether the node was asked and did not answer yet.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.phase == Phase::Asked
+    }
+
     /// A call came. The node sends no more than `concurrency` per shard before replies.
     pub(crate) fn called(&mut self, call: Call, now_ns: u64) {
         let until_ns = now_ns.saturating_add(call.time_left_us.saturating_mul(1000));

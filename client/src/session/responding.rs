@@ -125,6 +125,7 @@ impl Session {
             responder.phase = Phase::Subscribed(MemberId(served.responder()));
             responder.was_registered = true;
         }
+        self.take_early();
         Ok(())
     }
 
@@ -159,7 +160,7 @@ impl Session {
         let found = self.responders.iter_mut().find(|(_, of)| of.registration() == registration);
         match found {
             Some((_, responder)) => responder.called(call, now_ns),
-            None => self.late_count += 1,
+            None => self.keep_early(taken),
         }
         Ok(())
     }

@@ -47,6 +47,8 @@ pub struct FakeNode {
     pub addresses: Vec<String>,
     /// Whether resent sections are recognised. Off: the negative control.
     pub recognises: bool,
+    /// Assignments overtake the answer to the subscription.
+    pub answers_late: bool,
     /// The next publishes meet these; `None`: accepted.
     pub refusals: VecDeque<Option<ErrorCode>>,
     /// Publish frames per connection.
@@ -73,6 +75,7 @@ impl FakeNode {
             queues: (0..queue_count).map(|_| Queue::default()).collect(),
             addresses: vec!["node:1".to_owned()],
             recognises: true,
+            answers_late: false,
             refusals: VecDeque::new(),
             publishes: BTreeMap::new(),
             pings: 0,
@@ -193,7 +196,7 @@ impl FakeNode {
                 addresses: Some(builder.create_vector(&texts)),
                 record_bytes_max: 1 << 20,
                 frame_bytes_max: (1 << 20) + (64 << 10),
-                heartbeat_ms: 3000,
+                heartbeat_ms: 1000,
                 ..Default::default()
             };
             table::Welcome::create(builder, &args)
@@ -265,7 +268,7 @@ impl FakeNode {
                     duplicate: true,
                     ..Default::default()
                 };
-                self.receipt(args, id, out);
+                self.receipt(&args, id, out);
                 return;
             }
             if sequence != seen.next_sequence {
@@ -287,11 +290,11 @@ impl FakeNode {
         }
         let queue = publish.queue();
         let args = table::ReceiptArgs { queue, first_offset, count, ..Default::default() };
-        self.receipt(args, id, out);
+        self.receipt(&args, id, out);
     }
 
-    fn receipt(&mut self, args: table::ReceiptArgs, id: u64, out: &mut Vec<u8>) {
-        let args = table::ReceiptArgs { level: table::Level::Durable, term: 1, ..args };
+    fn receipt(&mut self, args: &table::ReceiptArgs, id: u64, out: &mut Vec<u8>) {
+        let args = table::ReceiptArgs { level: table::Level::Durable, term: 1, ..*args };
         self.writer
             .write(out, Kind::Receipt, id, &[], |builder| table::Receipt::create(builder, &args));
     }
@@ -304,12 +307,14 @@ impl FakeNode {
         }
         self.members += 1;
         let member = self.members;
-        self.writer.write(out, Kind::Subscribed, id, &[], |builder| {
-            table::Subscribed::create(
-                builder,
-                &table::SubscribedArgs { member, group: 1, topic: 1 },
-            )
+        let mut subscribed = Vec::new();
+        self.writer.write(&mut subscribed, Kind::Subscribed, id, &[], |builder| {
+            let args = table::SubscribedArgs { member, group: 1, topic: 1 };
+            table::Subscribed::create(builder, &args)
         });
+        if !self.answers_late {
+            out.append(&mut subscribed);
+        }
         for (queue, nth) in self.queues.iter_mut().zip(0..) {
             queue.lease_epoch += 1;
             queue.member = member;
@@ -326,6 +331,7 @@ impl FakeNode {
                 table::Assigned::create(builder, &args)
             });
         }
+        out.append(&mut subscribed);
     }
 
     /// Sends what members may have, at most 3 records a frame.

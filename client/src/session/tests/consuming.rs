@@ -117,3 +117,13 @@ fn a_damaged_record_is_named_and_the_next_one_comes() {
     }
     assert_eq!(damaged, [(0, 1)]);
 }
+
+#[test]
+fn what_overtakes_the_subscriptions_answer_is_not_lost() {
+    let mut world = filled();
+    world.node.answers_late = true;
+    let key = consumer(&mut world, 100);
+    for _ in 0..RECORDS {
+        next(&mut world, key);
+    }
+}
