@@ -222,6 +222,7 @@ fn machine_named(machine: &MachineCounters) -> [Named; 14] {
 }
 
 impl Broker {
+    #[expect(clippy::unnecessary_wraps, reason = "the shape of every frame's handler")]
     pub(super) fn on_stats(
         &mut self,
         turn: &mut Turn<'_>,

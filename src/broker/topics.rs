@@ -117,6 +117,7 @@ impl Broker {
         });
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the shape of every frame's handler")]
     pub(super) fn on_topic_list(
         &mut self,
         turn: &mut Turn<'_>,

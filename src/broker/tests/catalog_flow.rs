@@ -253,6 +253,32 @@ fn a_producer_gets_a_new_epoch_each_time_it_is_opened() {
 }
 
 #[test]
+fn a_long_history_is_kept_short_and_survives() {
+    const OPENINGS: u32 = 5000;
+    let mut house = House::new(1);
+    let peer = house.connect(0);
+    create(&mut house, peer, "orders", 2);
+    create(&mut house, peer, "gone", 2);
+    delete(&mut house, peer, "gone");
+    for opening in 1..=OPENINGS {
+        let producer = u64::from(opening > 1);
+        house.send(peer, (Kind::ProducerOpen, 1), &[], |builder| {
+            table::ProducerOpen::create(builder, &table::ProducerOpenArgs { producer })
+        });
+        if opening % 500 == 0 {
+            house.run();
+        }
+    }
+    let bytes = house.broker(0).store.catalog_bytes();
+    assert!(bytes < 70_000, "{bytes} bytes for {OPENINGS} openings");
+    house.restart();
+    let peer = house.connect(0);
+    assert_eq!(list(&mut house, peer), ["orders"]);
+    assert_eq!(open_producer(&mut house, peer, 1), (1, OPENINGS + 1));
+    assert_eq!(create(&mut house, peer, "next", 1), 3, "numbers of the deleted stay given");
+}
+
+#[test]
 fn a_change_goes_on_when_who_asked_for_it_is_gone() {
     let mut house = House::new(2);
     let (gone, stays) = (house.connect(1), house.connect(0));

@@ -211,6 +211,11 @@ impl House {
         seat.received.get_mut(&peer.connection)?.pop_front()
     }
 
+    /// A shard's broker.
+    pub(crate) fn broker(&self, shard: u16) -> &Broker {
+        &self.seats[usize::from(shard)].broker
+    }
+
     // ---- the machine ----
 
     /// Lets everything happen that does not wait for time.

@@ -1,10 +1,11 @@
 //! Notes: appending them, and the few that may have to wait for room.
 
-use super::{NoteRefused, Store};
+use super::{Catalog, NoteRefused, Store};
 use crate::batch::SectionHeader;
 use crate::log::{AppendRefused, Purpose};
 use crate::memory::RESERVATION_OFFSETS;
 use crate::note::Note;
+use bytes::Bytes;
 use std::collections::VecDeque;
 use wire::{GroupId, LogIndex, QueueId};
 use zerocopy::little_endian::U64;
@@ -67,6 +68,26 @@ impl Store {
         let index = self.append_note(&Note::Catalog(change), Urgency::AtOnce)?;
         self.catalog.push(change);
         Ok(index)
+    }
+
+    /// All changes of the catalog noted so far, in bytes.
+    pub fn catalog_bytes(&self) -> usize {
+        self.catalog.bytes
+    }
+
+    /// Replaces all changes of the catalog noted so far by fewer that make the same catalog.
+    ///
+    /// The log keeps what it has; the next snapshot says it shorter. False while
+    /// a snapshot is being taken of them: ask again later.
+    pub fn replace_catalog(&mut self, changes: &[Bytes]) -> bool {
+        if self.snapshots.is_among_catalog() {
+            return false;
+        }
+        self.catalog = Catalog::default();
+        for change in changes {
+            self.catalog.push(change);
+        }
+        true
     }
 
     pub(super) fn append_note(

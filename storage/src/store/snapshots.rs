@@ -69,7 +69,13 @@ pub(super) struct Snapshots {
 impl Snapshots {
     /// With these on the disk; the newest that checks covers everything below `covered`.
     pub(super) fn recovered(numbers: Vec<u64>, covered: LogIndex, log_bytes: u64) -> Self {
-        Self { numbers, covered, log_bytes, ..Self::default() }
+        Self { log_bytes, numbers, covered, ..Self::default() }
+    }
+
+    /// Whether some changes of the catalog were taken and others not yet.
+    pub(super) fn is_among_catalog(&self) -> bool {
+        let taking = self.taking.as_ref();
+        taking.is_some_and(|taking| matches!(taking.next, Next::Catalog(from) if from > 0))
     }
 
     pub(super) const fn count_log_bytes(&mut self, bytes: u64) {
