@@ -39,7 +39,6 @@ impl<K: Ord + Copy, V> Cache<K, V> {
         Some(&slot.value)
     }
 
-
     pub(crate) fn insert(&mut self, key: K, value: V, bytes: usize) {
         if let Some(slot) = self.slots.get_mut(&key) {
             self.bytes = self.bytes - slot.bytes + bytes;

@@ -328,10 +328,9 @@ impl Window {
             Ok(at) if self.taken[at].count == claim.count => {
                 Verdict::Duplicate(self.taken[at].first_offset)
             }
-            // Known sequences cut into other sections: the client changed its mind.
-            Ok(_) => Verdict::SequenceGap { expected: self.next_sequence },
             Err(0) => Verdict::UnknownProducer,
-            Err(_) => Verdict::SequenceGap { expected: self.next_sequence },
+            // Known sequences cut into other sections: the client changed its mind.
+            Ok(_) | Err(_) => Verdict::SequenceGap { expected: self.next_sequence },
         }
     }
 }
@@ -343,13 +342,7 @@ mod tests {
     const QUEUE: QueueId = QueueId(1 << 16);
 
     fn claim(producer: u64, epoch: u32, sequence: u64, count: u32) -> Claim {
-        Claim {
-            producer: ProducerId(producer),
-            queue: QUEUE,
-            epoch: Epoch(epoch),
-            sequence,
-            count,
-        }
+        Claim { producer: ProducerId(producer), queue: QUEUE, epoch: Epoch(epoch), sequence, count }
     }
 
     fn take(dedup: &mut Dedup, claim: Claim, offset: u64, index: u64) {

@@ -173,8 +173,8 @@ impl IndexWriter {
 
 impl SegmentIndex {
     /// Checks a whole file.
-    pub(crate) fn read(segment: u64, bytes: Bytes) -> Result<Self, IndexDamaged> {
-        let (header, rest) = HeaderLayout::ref_from_prefix(&bytes).map_err(|_| IndexDamaged)?;
+    pub(crate) fn read(segment: u64, bytes: &Bytes) -> Result<Self, IndexDamaged> {
+        let (header, rest) = HeaderLayout::ref_from_prefix(bytes).map_err(|_| IndexDamaged)?;
         let wanted = header.magic == MAGIC
             && header.version.get() == VERSION
             && header.segment.get() == segment
@@ -273,7 +273,7 @@ mod tests {
     fn what_was_written_is_found() {
         let bytes = file();
         assert_eq!(bytes.len() % BLOCK_BYTES, 0);
-        let index = SegmentIndex::read(3, bytes).expect("as written");
+        let index = SegmentIndex::read(3, &bytes).expect("as written");
         let ColdLookup::Section(found) = index.find(QueueId(7), Offset(9)) else {
             panic!("offset 9 is in the second section")
         };
@@ -290,12 +290,12 @@ mod tests {
     #[test]
     fn every_flipped_byte_is_damage() {
         let bytes = file();
-        assert!(SegmentIndex::read(4, bytes.clone()).is_err(), "of another segment");
+        assert!(SegmentIndex::read(4, &bytes).is_err(), "of another segment");
         for position in 0..bytes.len() {
             let mut damaged = bytes.to_vec();
             damaged[position] ^= 1;
-            assert!(SegmentIndex::read(3, Bytes::from(damaged)).is_err(), "byte {position}");
+            assert!(SegmentIndex::read(3, &Bytes::from(damaged)).is_err(), "byte {position}");
         }
-        assert!(SegmentIndex::read(3, Bytes::new()).is_err());
+        assert!(SegmentIndex::read(3, &Bytes::new()).is_err());
     }
 }

@@ -216,7 +216,7 @@ fn new_buffer(bytes: usize) -> BytesMut {
 
 const fn class_bytes(class: usize) -> usize {
     let doubled = BUFFER_BYTES_MIN << (class / 2);
-    if class % 2 == 0 { doubled } else { doubled + doubled / 2 }
+    if class.is_multiple_of(2) { doubled } else { doubled + doubled / 2 }
 }
 
 /// The smallest class that holds `bytes`.
@@ -262,7 +262,7 @@ mod tests {
         let large = pool.keep(&[3; 700]).expect("the free buffer makes room");
         assert_eq!(&large[..], [3; 700]);
         assert!(pool.used_bytes + pool.free_bytes <= 1024);
-        assert!(pool.keep(&[0; 9 << 20]).is_none(), "larger than any class");
+        assert!(pool.keep(&vec![0; 9 << 20]).is_none(), "larger than any class");
     }
 
     #[test]

@@ -173,12 +173,12 @@ impl<'a> Note<'a> {
             kind::NACK => LeaseOffset::read(fields).map(Note::Nack),
             kind::RESET => LeaseOffset::read(fields).map(Note::Reset),
             kind::ACK => Self::read_ack(fields),
-            kind::RESERVATION => ReservationLayout::ref_from_bytes(fields).ok().map(|layout| {
-                Note::Reservation {
+            kind::RESERVATION => {
+                ReservationLayout::ref_from_bytes(fields).ok().map(|layout| Note::Reservation {
                     queue: QueueId(layout.queue.get()),
                     end: Offset(layout.end.get()),
-                }
-            }),
+                })
+            }
             kind::QUEUE_REMOVED => fields
                 .try_into()
                 .ok()
@@ -239,10 +239,7 @@ impl LeaseOffset {
 
     fn read(fields: &[u8]) -> Option<Self> {
         let layout = PositionLayout::ref_from_bytes(fields).ok()?;
-        Some(Self {
-            lease: Lease::from_layout(&layout.lease),
-            offset: Offset(layout.offset.get()),
-        })
+        Some(Self { lease: Lease::from_layout(&layout.lease), offset: Offset(layout.offset.get()) })
     }
 }
 

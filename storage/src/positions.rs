@@ -234,7 +234,8 @@ impl Held {
             count = count.checked_add(range.1 - range.0)?;
         }
         let sorted = attempts.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let ahead_count = usize::try_from(count).ok().filter(|count| *count <= AHEAD_OFFSETS_MAX)?;
+        let ahead_count =
+            usize::try_from(count).ok().filter(|count| *count <= AHEAD_OFFSETS_MAX)?;
         sorted.then_some(Self { position, forgotten, ahead, ahead_count, attempts })
     }
 

@@ -89,6 +89,8 @@ pub(crate) struct Queue {
     pub(crate) tail: Tail,
     /// How many damages of the log it has met (recovery only).
     pub(crate) damages: u32,
+    /// From here up to `end` as it was recovered, damage may have taken everything.
+    pub(crate) lost_from: Option<Offset>,
     pub(crate) index: QueueIndex,
     /// Of a memory queue.
     pub(crate) memory: Option<Box<MemoryRing>>,

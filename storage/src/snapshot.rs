@@ -294,8 +294,7 @@ impl Contents {
     fn read_chunk<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (chunk, rest) = ChunkLayout::ref_from_prefix(bytes).ok()?;
         let (items, rest) = rest.split_at_checked(usize::try_from(chunk.bytes.get()).ok()?)?;
-        let stamp =
-            ((chunk.key_high.get(), chunk.key_low.get()), LogIndex(chunk.stamp.get()));
+        let stamp = ((chunk.key_high.get(), chunk.key_low.get()), LogIndex(chunk.stamp.get()));
         let items = &mut &*items;
         for _ in 0..chunk.count.get() {
             match chunk.kind.get() {
@@ -344,7 +343,8 @@ impl Contents {
             start: Offset(layout.start.get()),
             end: Offset(layout.end.get()),
             index: QueueIndex { runs, entries: VecDeque::new() },
-            memory: (reserved_end > Offset(0)).then(|| Box::new(MemoryRing::recovered(reserved_end))),
+            memory: (reserved_end > Offset(0))
+                .then(|| Box::new(MemoryRing::recovered(reserved_end))),
             ..Queue::default()
         };
         self.queues.push((QueueId(layout.queue.get()), queue));

@@ -101,6 +101,8 @@ pub struct Store {
     snapshots: snapshots::Snapshots,
     sweep: retention::Sweep,
     counts: Counts,
+    /// Damage was met at the start: a queue nobody knows may have had records in it.
+    log_damaged: bool,
     /// Newest acceptance stamp: stamps never go back within a log.
     accepted_ns: u64,
     /// Of the last turn, monotonic.

@@ -116,6 +116,7 @@ impl<'a> Replay<'a> {
         let footer = file.footer.as_ref();
         segment.info.end = footer.map(|footer| footer.end).or(next_base).unwrap_or(header.base);
         segment.info.newest_ns = footer.map_or(header.wall_ns, |footer| footer.contents.newest_ns);
+        self.cursor.index = next_base.unwrap_or(segment.info.end);
         self.segments.push_back(segment);
     }
 

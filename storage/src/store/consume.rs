@@ -202,7 +202,9 @@ impl From<PositionRefused> for NoteRefused {
     fn from(refused: PositionRefused) -> Self {
         match refused {
             PositionRefused::Fenced { current } => Self::Fenced { current },
-            PositionRefused::TooManyAhead => Self::TooManyAcksAhead { count_max: AHEAD_OFFSETS_MAX },
+            PositionRefused::TooManyAhead => {
+                Self::TooManyAcksAhead { count_max: AHEAD_OFFSETS_MAX }
+            }
         }
     }
 }

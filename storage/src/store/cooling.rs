@@ -104,7 +104,11 @@ impl Store {
     }
 
     fn build(
-        &mut self, segment: &mut Segment, mut writer: IndexWriter, plans: &mut Vec<Plan>) -> Step {
+        &mut self,
+        segment: &mut Segment,
+        mut writer: IndexWriter,
+        plans: &mut Vec<Plan>,
+    ) -> Step {
         let piece = segment.piece();
         let base = self.segments.start.index;
         for id in &segment.queues[piece] {

@@ -11,6 +11,7 @@ impl Store {
     /// durable, publishes to it are `Busy`. What its groups consumed in an
     /// earlier process is forgotten with the records. `retention_ns` 0 = the log's.
     pub fn create_queue(&mut self, id: QueueId, level: QueueLevel, retention_ns: u64) {
+        let unknown = !self.queues.contains_key(&id);
         let queue = self.queues.entry(id).or_default();
         queue.retention_ns = retention_ns;
         if queue.level.is_some() {
@@ -18,7 +19,12 @@ impl Store {
         }
         queue.level = Some(level);
         if level == QueueLevel::Memory {
-            let ring = queue.memory.get_or_insert_default();
+            queue.memory.get_or_insert_default();
+        }
+        if unknown && self.log_damaged {
+            queue.skip_lost();
+        }
+        if let Some(ring) = &queue.memory {
             queue.start = ring.base;
             queue.end = ring.base;
             self.positions.forget_queue(id);

@@ -190,6 +190,9 @@ impl Store {
             return Read::End;
         }
         let start = queue.start(self.segments.start);
+        if from < start && queue.lost_from.is_some_and(|lost| lost <= from) {
+            return damaged_up_to(start.min(visible_end));
+        }
         if from < start {
             return Read::Gap { to: start.min(visible_end), reason: GapReason::Retention };
         }
@@ -218,7 +221,6 @@ impl Store {
     }
 
     /// A section of a cold segment; `Err` outside: wait; inside: nothing there, the next begins there.
-    #[expect(clippy::type_complexity, reason = "wait, found, or not there: three ways, private")]
     fn find_cold(
         &mut self,
         segment: u64,
@@ -269,9 +271,7 @@ impl Store {
         }
         let Self { segments, reader, ops, .. } = self;
         let op = match wanted.cold {
-            None => {
-                reader.fetch_batches(ops, segments.batches_from(wanted.index).iter().copied())
-            }
+            None => reader.fetch_batches(ops, segments.batches_from(wanted.index).iter().copied()),
             Some((segment, ordinal)) => {
                 let index = reader.indexes.get(segment).cloned();
                 index.and_then(|index| reader.fetch_batches(ops, index.batches_from(ordinal)))
@@ -314,7 +314,7 @@ impl Store {
     }
 
     fn take_index(&mut self, segment: u64, result: Result<Bytes, DiskFault>) {
-        let read = result.ok().and_then(|bytes| SegmentIndex::read(segment, bytes).ok());
+        let read = result.ok().and_then(|bytes| SegmentIndex::read(segment, &bytes).ok());
         if let Some(index) = read {
             let bytes = index.bytes();
             self.reader.indexes.insert(segment, index, bytes);

@@ -149,13 +149,12 @@ impl Store {
 
     pub(super) fn take_scan(&mut self, result: Result<Bytes, DiskFault>) {
         let Some(mut rebuild) = self.reader.rebuild.take() else { return };
-        match result {
-            Ok(bytes) => rebuild.take(&bytes, &self.log),
+        if let Ok(bytes) = result {
+            rebuild.take(&bytes, &self.log);
+        } else {
             // This part cannot be read: its sections are damaged, the scan goes on behind it.
-            Err(_) => {
-                rebuild.position += u64::from(rebuild.next_read().2.max(1));
-                rebuild.complete |= rebuild.position >= rebuild.segment_bytes;
-            }
+            rebuild.position += u64::from(rebuild.next_read().2.max(1));
+            rebuild.complete |= rebuild.position >= rebuild.segment_bytes;
         }
         if !rebuild.complete {
             self.reader.rebuild = Some(rebuild);
@@ -166,11 +165,11 @@ impl Store {
         let (segment, end) = (rebuild.segment, rebuild.end);
         let bytes = rebuild.finish();
         let index_bytes = u32::try_from(bytes.len()).unwrap_or(0);
-        if let Ok(index) = SegmentIndex::read(segment, bytes.clone()) {
+        if let Ok(index) = SegmentIndex::read(segment, &bytes) {
             self.reader.indexes.insert(segment, index, bytes.len());
         }
-        if self.segments.cold.contains_key(&segment) {
-            self.segments.cold.insert(segment, ColdSegment { number: segment, end, index_bytes });
+        if let Some(cold) = self.segments.cold.get_mut(&segment) {
+            *cold = ColdSegment { number: segment, end, index_bytes };
             let op = self.ops.draw();
             self.reader.plans.push(Plan::Replace { op, file: FileName::Index(segment), bytes });
         }

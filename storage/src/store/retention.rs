@@ -118,7 +118,8 @@ impl QueueIndex {
     fn kept_from(&self, time_ns: u64) -> Option<Offset> {
         let old = self.entries.partition_point(|entry| entry.accepted_ns < time_ns);
         if old == 0
-            && let Some(last) = self.runs.partition_point(|run| run.first_ns < time_ns).checked_sub(1)
+            && let Some(last) =
+                self.runs.partition_point(|run| run.first_ns < time_ns).checked_sub(1)
         {
             // Unless what follows this run is old too, some of it may be younger.
             return self.runs.get(last).map(|run| run.first_offset);

@@ -15,9 +15,7 @@ use super::retention::Sweep;
 use super::segments::Segments;
 use super::snapshots::Snapshots;
 use super::turns::FlushWish;
-use super::{
-    Catalog, Counts, DamagedRange, OpenError, Opened, Store, StoreConfig,
-};
+use super::{Catalog, Counts, DamagedRange, OpenError, Opened, Store, StoreConfig};
 use crate::batch::{BatchView, SectionHeader};
 use crate::dedup::{Claim, Dedup, LastUse, PAIRS_MAX};
 use crate::log::{BatchPlace, Log, LogConfig, Start};
@@ -72,7 +70,7 @@ impl Store {
             return Err(error);
         }
         let log = opened.log;
-        replay.check_start(&log, from, accept_loss)?;
+        Replay::check_start(&log, from, accept_loss)?;
         replay.settle(&log);
         let catalog = replay.catalog.changes.clone();
         let snapshots = Snapshots::recovered(numbers, from, opened.report.bytes);
@@ -93,6 +91,7 @@ impl Store {
             snapshots,
             sweep: Sweep::default(),
             counts: Counts::default(),
+            log_damaged: replay.damages > 0,
             accepted_ns: replay.accepted_ns,
             now_ns: 0,
         };
@@ -265,7 +264,7 @@ impl Replay {
     }
 
     /// The log must reach back to where the replay was to start.
-    fn check_start(&self, log: &Log, from: LogIndex, accept_loss: bool) -> Result<(), OpenError> {
+    fn check_start(log: &Log, from: LogIndex, accept_loss: bool) -> Result<(), OpenError> {
         let Some(first) = log.segments().next() else { return Ok(()) };
         if first.base <= from || accept_loss {
             return Ok(());
@@ -290,11 +289,18 @@ impl Replay {
             return;
         }
         for queue in self.queues.values_mut().filter(|queue| queue.damages < self.damages) {
-            queue.end = queue.end.plus(OFFSETS_SKIPPED);
-            if let Some(ring) = &mut queue.memory {
-                let reserved_end = ring.reserved_end.plus(OFFSETS_SKIPPED);
-                **ring = MemoryRing::recovered(reserved_end);
-            }
+            queue.skip_lost();
+        }
+    }
+}
+
+impl Queue {
+    /// Goes on far behind whatever offsets it may have given out in what was lost.
+    pub(super) fn skip_lost(&mut self) {
+        self.lost_from = Some(self.end);
+        self.end = self.end.plus(OFFSETS_SKIPPED);
+        if let Some(ring) = &mut self.memory {
+            **ring = MemoryRing::recovered(ring.reserved_end.plus(OFFSETS_SKIPPED));
         }
     }
 }

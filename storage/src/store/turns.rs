@@ -4,8 +4,8 @@
 //! at its end; while one is in flight the next gathers. Only notes that may ride
 //! wait, at most 20 ms, for something to ride with.
 
-use super::notes::Urgency;
 use super::Store;
+use super::notes::Urgency;
 use crate::plan::{DiskFault, OpId, Plan};
 
 /// How long a note that rides waits for company.
