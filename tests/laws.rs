@@ -6,8 +6,19 @@
 
 #[path = "fuzz/decoders.rs"]
 mod decoders;
+#[path = "laws/lone.rs"]
+mod lone;
 
+use lone::{Lone, Received, section, store_config};
+use sim::disk::SimDisk;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use storage::Store;
+use storage::store::{NoteRefused, QueueLevel};
+use wire::header::{FrameHeader, HeaderError};
+use wire::limits::FRAME_BYTES_MAX;
+use wire::table::{self, Level, TopicKind};
+use wire::{ErrorCode, GroupId, Kind, Offset, QueueId, TopicId};
 use xtask::process::root;
 use xtask::tidy::arrows::{self, Arrow};
 use xtask::tidy::bans;
@@ -90,6 +101,125 @@ fn law_4_shards_share_nothing() {
     );
 }
 
+// ---- a broker by hand ----
+
+/// A node with one topic; `bound` sets its bounds.
+fn with_topic(kind: TopicKind, pending_requests_max: usize, log_bytes_max: u64) -> Lone {
+    let mut lone = Lone::new(|settings, store| {
+        settings.pending_requests_max = pending_requests_max;
+        store.log_bytes_max = log_bytes_max;
+    });
+    create_topic(&mut lone, kind);
+    lone
+}
+
+/// Creates the topic and returns the id of its queue.
+fn create_topic(lone: &mut Lone, kind: TopicKind) -> u64 {
+    lone.send(Kind::TopicCreate, 2, &[], |builder| {
+        let name = Some(builder.create_string("A10-20190001"));
+        let args = table::TopicCreateArgs { name, kind, queue_count: 1, ..Default::default() };
+        table::TopicCreate::create(builder, &args)
+    });
+    lone.settle();
+    let info = expect(lone, Kind::TopicInfo);
+    let queues = info.frame().read::<table::TopicInfo<'_>>().expect("sound").queues();
+    queues.expect("one queue").get(0).id()
+}
+
+fn publish(lone: &mut Lone, queue: u64, body: &[u8]) {
+    lone.send(Kind::Publish, 3, &section(body), |builder| {
+        let args = table::PublishArgs { queue, count: 1, ..Default::default() };
+        table::Publish::create(builder, &args)
+    });
+}
+
+fn request(lone: &mut Lone, queue: u64, id: u64) {
+    lone.send(Kind::Request, id, &section(b"ask"), |builder| {
+        let args = table::RequestArgs { queue, time_left_us: 1_000_000 };
+        table::Request::create(builder, &args)
+    });
+}
+
+/// The next frame the peer gets is of this kind.
+fn expect(lone: &mut Lone, kind: Kind) -> Received {
+    let received = lone.next().unwrap_or_else(|| panic!("{kind:?} does not come"));
+    assert_eq!(received.kind(), kind, "{:?}", refusal(&received));
+    received
+}
+
+fn refusal(received: &Received) -> Option<ErrorCode> {
+    let error = received.frame().read::<table::Error<'_>>().ok()?;
+    ErrorCode::from_number(error.code())
+}
+
+const QUEUE: QueueId = QueueId::new(TopicId(1), 0);
+
+#[test]
+fn law_5_what_is_full_refuses_and_does_not_grow() {
+    let outcome_of_third = |pending_max: usize| {
+        let mut lone = with_topic(TopicKind::Service, pending_max, 1 << 40);
+        lone.send(Kind::Serve, 4, &[], |builder| {
+            let service = Some(builder.create_string("A10-20190001"));
+            table::Serve::create(builder, &table::ServeArgs { service, concurrency: 1 })
+        });
+        expect(&mut lone, Kind::Served);
+        (10..13).for_each(|id| request(&mut lone, QUEUE.0, id));
+        let received: Vec<Received> = std::iter::from_fn(|| lone.next()).collect();
+        received.into_iter().find(|frame| frame.frame().header.request_id == 12)
+    };
+    let refused = outcome_of_third(2).expect("the third is answered at once");
+    assert_eq!(refusal(&refused), Some(ErrorCode::TooManyPending));
+    assert!(outcome_of_third(3).is_none(), "one more place, and the third waits");
+
+    let mut lone = with_topic(TopicKind::Event, 1, 4 << 20);
+    for _ in 0..1000 {
+        publish(&mut lone, QUEUE.0, &[7; 32 << 10]);
+        lone.settle();
+    }
+    let log_bytes = lone.log_bytes();
+    assert!((1 << 20..=4 << 20).contains(&log_bytes), "{log_bytes} bytes hold what 32 MiB left");
+
+    let body_bytes = 0;
+    let section_bytes = u32::try_from(FRAME_BYTES_MAX).expect("fits");
+    let header =
+        FrameHeader { version: 1, kind: 3, flags: 0, body_bytes, section_bytes, request_id: 0 };
+    let refused = FrameHeader::decode(&header.encode());
+    assert_eq!(refused, Err(HeaderError::Length(header.frame_bytes())), "before a byte is kept");
+}
+
+/// What a producer and a disk did, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Happened {
+    Published,
+    Synced,
+    Accepted,
+}
+
+/// Whether nothing was accepted before it was synced.
+fn keeps_law_6(history: &[Happened]) -> bool {
+    let count = |of: Happened, end: usize| history[..end].iter().filter(|had| **had == of).count();
+    (0..=history.len()).all(|end| count(Happened::Accepted, end) <= count(Happened::Synced, end))
+}
+
+#[test]
+fn law_6_accepted_means_the_level_is_reached() {
+    let mut lone = with_topic(TopicKind::Event, 1, 1 << 40);
+    let mut history = Vec::new();
+    for _ in 0..3 {
+        history.push(Happened::Published);
+        publish(&mut lone, QUEUE.0, b"order");
+        history.extend(lone.next().map(|_| Happened::Accepted));
+        history.push(Happened::Synced);
+        lone.settle();
+        let receipt = expect(&mut lone, Kind::Receipt);
+        let receipt = receipt.frame().read::<table::Receipt<'_>>().expect("sound").level();
+        assert_eq!(receipt, Level::Durable);
+        history.push(Happened::Accepted);
+    }
+    assert!(keeps_law_6(&history), "{history:?}");
+    assert!(!keeps_law_6(&[Happened::Published, Happened::Accepted, Happened::Synced]));
+}
+
 /// Bytes from outside never panic us: every committed fuzz input, and each of them cut and damaged everywhere.
 #[test]
 fn law_7_bytes_from_outside_never_panic_us() {
@@ -136,4 +266,69 @@ fn law_9_nothing_is_drawn_but_from_the_seed() {
             ("storage/src/queue.rs", "let salt = thread_rng();"),
         ],
     );
+}
+
+#[test]
+fn law_8_an_older_epoch_changes_nothing() {
+    let opened = Store::open(&store_config(), &mut SimDisk::new(), 1, false).expect("a new store");
+    let mut store = opened.store;
+    store.create_queue(QUEUE, QueueLevel::Memory, u64::MAX);
+    let group = GroupId(1);
+    let (old, _) = store.grant(QUEUE, group, Offset(0)).expect("the first lease");
+    let (new, _) = store.grant(QUEUE, group, Offset(0)).expect("the next lease");
+    assert!(new > old, "each lease has an epoch of its own");
+    let before = store.position(QUEUE, group).cloned();
+    let fenced = NoteRefused::Fenced { current: new };
+    assert_eq!(store.commit(QUEUE, group, old, Offset(0)), Err(fenced));
+    assert_eq!(store.ack(QUEUE, group, old, &[Offset(0)]), Err(fenced));
+    assert_eq!(store.nack(QUEUE, group, old, Offset(0)), Err(fenced));
+    assert_eq!(store.position(QUEUE, group).cloned(), before, "nothing changed");
+    assert_eq!(before.map(|position| position.epoch), Some(new));
+    assert!(store.commit(QUEUE, group, new, Offset(0)).is_ok(), "the owner's own word is taken");
+}
+
+#[test]
+fn law_9_the_same_seed_gives_the_same_bytes() {
+    let once = sim::run(9, false);
+    assert_eq!(once.verdict, Ok(()));
+    assert_eq!(sim::run(9, false).trace_hash, once.trace_hash);
+    assert_ne!(sim::run(10, false).trace_hash, once.trace_hash, "another seed, another story");
+}
+
+/// Whether every number was given once.
+fn keeps_law_10<T: Ord>(given: impl IntoIterator<Item = T>) -> bool {
+    let mut seen = BTreeSet::new();
+    given.into_iter().all(|number| seen.insert(number))
+}
+
+#[test]
+fn law_10_a_number_never_means_something_else() {
+    let mut lone = with_topic(TopicKind::Event, 1, 1 << 40);
+    let mut offsets = Vec::new();
+    for life in 0..3_u8 {
+        for _ in 0..3 {
+            publish(&mut lone, QUEUE.0, &[life]);
+            lone.settle();
+            let receipt = expect(&mut lone, Kind::Receipt);
+            let receipt = receipt.frame().read::<table::Receipt<'_>>().expect("sound");
+            offsets.push((receipt.queue(), receipt.first_offset()));
+        }
+        publish(&mut lone, QUEUE.0, b"never synced");
+        lone = lone.lose_power();
+    }
+    assert!(keeps_law_10(offsets.clone()), "{offsets:?}");
+
+    let mut queues = vec![QUEUE.0];
+    for _ in 0..3 {
+        lone.send(Kind::TopicDelete, 5, &[], |builder| {
+            let name = Some(builder.create_string("A10-20190001"));
+            table::TopicDelete::create(builder, &table::TopicDeleteArgs { name })
+        });
+        lone.settle();
+        expect(&mut lone, Kind::Done);
+        queues.push(create_topic(&mut lone, TopicKind::Event));
+        lone = lone.lose_power();
+    }
+    assert!(keeps_law_10(queues.clone()), "{queues:?}");
+    assert!(!keeps_law_10([(7, 0), (7, 1), (7, 1)]));
 }
