@@ -49,6 +49,11 @@ impl Latencies {
         self.0.saturating_record(nanos(span).max(1));
     }
 
+    /// How many spans were counted.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
     /// The quantiles so far.
     pub fn summary(&self) -> LatencySummary {
         LatencySummary {

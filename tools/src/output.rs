@@ -161,6 +161,9 @@ pub fn grid(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String
     for row in rows {
         table.add_row(row);
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     trimmed(&table)
 }
 
