@@ -13,8 +13,18 @@ const NOUN_WORDS_MAX: usize = 8;
 const CELLAR_FILES_MAX: usize = 6;
 const CELLAR_LINES_MAX: usize = 1500;
 
-/// Longer than they should be, each with its reason.
-const LONG_ON_PURPOSE: &[(&str, &str)] = &[];
+/// Longer than they should be: how long they may be, and why. A ratchet: lower a number, never raise it.
+const LONG_ON_PURPOSE: &[(&str, usize, &str)] = &[
+    (
+        "client/src/blocking/mod.rs",
+        140,
+        "the driver's one shared cell, beside the map of its parts",
+    ),
+    ("src/admin/mod.rs", 160, "one small server"),
+    ("src/node/mod.rs", 195, "start-up in its order, told once"),
+    ("tools/src/doctor/mod.rs", 120, "the list of checks is the map"),
+    ("tools/src/verbs/mod.rs", 130, "the tree of verbs is the map"),
+];
 
 /// Words of the glossary's column "not called", where a type of that name can only mean the thing that has a better one.
 const WORDS: &[(&str, &str)] = &[
@@ -53,12 +63,17 @@ pub fn check(sources: &[Source]) -> Vec<Finding> {
 }
 
 fn size(source: &Source) -> Option<Finding> {
-    let map = source.path.ends_with("/lib.rs") || source.path.ends_with("/mod.rs");
-    let counted = if map { source.product_code() } else { source.text.clone() };
+    let in_map = source.path.ends_with("/lib.rs") || source.path.ends_with("/mod.rs");
+    let is_map = in_map && !source.is_test();
+    let counted = if is_map { source.product_code() } else { source.text.clone() };
     let lines = counted.lines().count();
-    let lines_max = if map { MAP_LINES_MAX } else { FILE_LINES_MAX };
-    let excused = LONG_ON_PURPOSE.iter().any(|(path, _)| *path == source.path);
-    (lines > lines_max && !excused)
+    let excused = LONG_ON_PURPOSE.iter().find(|(path, ..)| *path == source.path);
+    let lines_max = match excused {
+        Some((_, lines_max, _)) => *lines_max,
+        None if is_map => MAP_LINES_MAX,
+        None => FILE_LINES_MAX,
+    };
+    (lines > lines_max)
         .then(|| Finding::of(&source.path, format!("{lines} lines, {lines_max} are allowed")))
 }
 
