@@ -1,4 +1,4 @@
-//! NodeMachine: every bound and choice of the machine under a node, with defaults that fit a small host.
+//! `NodeMachine`: every bound and choice of the machine under a node, with defaults that fit a small host.
 
 use crate::probe::StartError;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -128,6 +128,7 @@ impl NodeMachine {
     }
 
     /// The most memory one shard's machine uses at these bounds, mailboxes and a full output of every connection apart; in bytes.
+    #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let ring = self.ring_entries as usize * (64 + 4 * 16);
         let receive = usize::from(self.receive_buffer_count) * (self.receive_buffer_bytes + 16);

@@ -296,6 +296,7 @@ pub struct Effects<M> {
 
 impl<M> Effects<M> {
     /// Empty, for a node of `shard_count` shards.
+    #[must_use]
     pub fn new(shard_count: u16) -> Self {
         Self {
             list: Vec::with_capacity(1024),
@@ -321,6 +322,7 @@ impl<M> Effects<M> {
     }
 
     /// How many mails `to` can still take in this step.
+    #[must_use]
     pub fn room(&self, to: ShardId) -> usize {
         self.rooms.get(usize::from(to.0)).copied().unwrap_or(0)
     }

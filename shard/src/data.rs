@@ -1,4 +1,4 @@
-//! DataDir: a node's directory, locked by one process at a time.
+//! `DataDir`: a node's directory, locked by one process at a time.
 //!
 //! ```text
 //!   DATA/lock             flock, for as long as the `DataDir` lives
@@ -32,6 +32,7 @@ pub enum DataDirError {
 
 impl DataDirError {
     /// Its stable number.
+    #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Locked { .. } => ErrorCode::DataDirLocked,
@@ -82,6 +83,7 @@ impl DataDir {
 
     /// Whether files are read and written around the page cache. `false` on a filesystem that
     /// cannot (some tmpfs): a node serves from it, and should say so in one line.
+    #[must_use]
     pub fn is_direct(&self) -> bool {
         self.direct
     }

@@ -1,4 +1,4 @@
-//! ShardDir: the files of one shard, and each task done on them whole.
+//! `ShardDir`: the files of one shard, and each task done on them whole.
 //!
 //! ```text
 //!   superblock          four copies of 4 KiB

@@ -165,8 +165,8 @@ mod tests {
         let bell = Arc::new(Bell::new().expect("an eventfd"));
         let mut helper = Helper::start("helper".to_owned(), dir, bell, None).expect("starts");
         let remove = || FileTask::Remove { file: FileId::Index(1) };
-        let taken = (0..TASKS_MAX as u64 + 1)
-            .take_while(|number| helper.give(OperationId(*number), remove()));
+        let taken =
+            (0..=TASKS_MAX as u64).take_while(|number| helper.give(OperationId(*number), remove()));
         assert_eq!(taken.count(), TASKS_MAX, "answers not taken count too");
     }
 }

@@ -9,26 +9,26 @@ use wire::ErrorCode;
 /// Why a node cannot start. `Display` is the cause, with its numbers; `code().fix()` says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartError {
-    /// io_uring may not be used here.
+    /// `io_uring` may not be used here.
     IoUringForbidden {
         /// What `io_uring_setup` answered.
         errno: i32,
         /// `kernel.io_uring_disabled`, where it can be read.
         sysctl: Option<u8>,
     },
-    /// This kernel's io_uring lacks something needed.
+    /// This kernel's `io_uring` lacks something needed.
     IoUringIncomplete {
         /// Operations and set-up flags that are missing.
         missing: Vec<&'static str>,
         /// As `uname` tells.
         kernel: String,
     },
-    /// Not even a ring fits RLIMIT_MEMLOCK.
+    /// Not even a ring fits `RLIMIT_MEMLOCK`.
     MemlockTooSmall {
         /// The limit, in bytes.
         limit_bytes: u64,
     },
-    /// RLIMIT_NOFILE is too small for the connections asked for.
+    /// `RLIMIT_NOFILE` is too small for the connections asked for.
     FileLimitTooSmall {
         /// The hard limit.
         limit: u64,
@@ -60,6 +60,7 @@ pub enum StartError {
 
 impl StartError {
     /// Its stable number.
+    #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::IoUringForbidden { .. } => ErrorCode::IoUringForbidden,
@@ -74,6 +75,7 @@ impl StartError {
     }
 
     /// What the process exits with: 69 where the machine lacks something, else 1.
+    #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::IoUringForbidden { .. }
@@ -132,9 +134,9 @@ pub struct Fallback {
 pub struct Host {
     /// As `uname` tells.
     pub kernel: String,
-    /// RLIMIT_MEMLOCK, in bytes; `u64::MAX`: no limit.
+    /// `RLIMIT_MEMLOCK`, in bytes; `u64::MAX`: no limit.
     pub memlock_bytes: u64,
-    /// RLIMIT_NOFILE: now, and how far it may be raised.
+    /// `RLIMIT_NOFILE`: now, and how far it may be raised.
     pub files: (u64, u64),
     /// Cores this process may run on.
     pub cores: Vec<usize>,
@@ -145,7 +147,7 @@ pub struct Host {
 /// Makes a small ring and asks it for everything the machine uses.
 ///
 /// # Errors
-/// io_uring is forbidden or lacks something the machine cannot do without.
+/// `io_uring` is forbidden or lacks something the machine cannot do without.
 pub fn host() -> Result<Host, StartError> {
     let facts = ring::facts().map_err(no_ring)?;
     if !facts.missing.is_empty() {

@@ -8,21 +8,25 @@ use std::thread::JoinHandle;
 const EXIT_INTERRUPTED: u8 = 130;
 
 /// 64 random bits from the kernel.
+#[must_use]
 pub fn random_u64() -> u64 {
     u64::from_ne_bytes(host::random())
 }
 
 /// 128 random bits from the kernel.
+#[must_use]
 pub fn random_u128() -> u128 {
     u128::from_ne_bytes(host::random())
 }
 
 /// The wall clock, nanoseconds since 1970. For start-up; later time arrives as `Now`.
+#[must_use]
 pub fn wall_ns() -> u64 {
     host::wall_ns()
 }
 
 /// The monotonic clock, nanoseconds. For start-up; later time arrives as `Now`.
+#[must_use]
 pub fn mono_ns() -> u64 {
     host::mono_ns()
 }

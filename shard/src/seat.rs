@@ -53,11 +53,13 @@ pub struct Seat<M> {
 
 impl<M: Send + 'static> Seat<M> {
     /// Which shard sits here.
+    #[must_use]
     pub fn shard(&self) -> ShardId {
         self.shard
     }
 
     /// Where the node and its shards listen; ports are real.
+    #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
@@ -74,7 +76,7 @@ impl<M: Send + 'static> Seat<M> {
 /// `data` is the locked data directory; a node without one answers every flush, read and file task with `ENODEV`.
 ///
 /// # Errors
-/// io_uring cannot be used here, a limit is too small, an address is taken, the directory cannot be used.
+/// `io_uring` cannot be used here, a limit is too small, an address is taken, the directory cannot be used.
 pub fn prepare<M: Send + 'static>(
     config: &NodeMachine,
     data: Option<&DataDir>,

@@ -1,6 +1,6 @@
 //! Answer: the last words to a peer whose bytes or pace cannot be accepted.
 //!
-//! A DeFiBus client gets an `Error` frame; another protocol gets a sentence it can show.
+//! A `DeFiBus` client gets an `Error` frame; another protocol gets a sentence it can show.
 
 use wire::frame::DecodeError;
 use wire::header::HeaderError;
@@ -48,7 +48,7 @@ fn foreign(out: &mut Vec<u8>, first: [u8; 4]) {
     let sentence = format!("error[{code}]: {}; fix: {}\n", code.what(), code.fix());
     if first.starts_with(b"DFB") {
         error(out, ErrorCode::VersionMismatch, first[3].into(), wire::header::VERSION.into());
-    } else if HTTP_STARTS.iter().any(|start| starts_alike(&first, start)) {
+    } else if HTTP_STARTS.iter().any(|start| starts_alike(first, **start)) {
         let length = sentence.len();
         let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n";
         out.extend_from_slice(
@@ -60,7 +60,7 @@ fn foreign(out: &mut Vec<u8>, first: [u8; 4]) {
 }
 
 /// Fewer than four bytes may have come: the rest of `first` is zero then.
-fn starts_alike(first: &[u8; 4], start: &[u8; 4]) -> bool {
+fn starts_alike(first: [u8; 4], start: [u8; 4]) -> bool {
     let known = first.iter().position(|byte| *byte == 0).unwrap_or(first.len());
     known > 0 && first[..known] == start[..known]
 }

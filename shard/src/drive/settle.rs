@@ -46,7 +46,6 @@ impl<M> Machine<M> {
         self.start_send(id);
         let Some(connection) = self.connections.get(id) else { return };
         match connection.life {
-            Life::Open => self.settle_receive(id),
             Life::Draining if connection.is_drained() => {
                 if connection.has_peer_ended {
                     self.abort(id);
@@ -55,7 +54,7 @@ impl<M> Machine<M> {
                 }
             }
             Life::Lingering if connection.has_peer_ended => self.abort(id),
-            Life::Draining | Life::Lingering => self.settle_receive(id),
+            Life::Open | Life::Draining | Life::Lingering => self.settle_receive(id),
             Life::Aborting => self.close_if_quiet(id),
             Life::Closing => {}
         }

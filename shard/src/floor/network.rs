@@ -32,6 +32,7 @@ pub struct FloorServer {
 
 impl FloorServer {
     /// Where it listens.
+    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `operation` | what the kernel can be asked, and what it may touch meanwhile |
-//! | `ring` | one io_uring, and all its operations own until they end |
+//! | `ring` | one `io_uring`, and all its operations own until they end |
 //! | `pool` | the ring of receive buffers the kernel fills; aligned memory |
 //! | `socket` | listening sockets |
 //! | `host` | the clocks, limits, signals, eventfd, randomness, file space, exit |

@@ -58,6 +58,7 @@ pub(crate) enum Held {
 
 /// Everything the kernel may touch for one operation.
 #[derive(Debug)]
+#[expect(dead_code, reason = "owned so that the kernel may use it; most is never read by us")]
 pub(super) enum Owned {
     Nothing,
     Listener(Arc<TcpListener>),

@@ -148,14 +148,23 @@ impl Pool {
     }
 
     /// Takes a buffer back; the kernel sees it after `publish`.
-    pub(super) fn give_back(&mut self, received: &Received) {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "giving a buffer back consumes its owner (invariant 1)"
+    )]
+    pub(super) fn give_back(&mut self, received: Received) {
         self.put(received.id);
+    }
+
+    /// The first entry; a block starts on 4 KiB, so it is aligned.
+    fn entries(&self) -> *mut BufRingEntry {
+        self.entries.address().cast()
     }
 
     fn put(&mut self, id: u16) {
         let slot = usize::from(self.tail & (self.count - 1));
         let address = self.memory.address() as u64 + u64::from(id) * self.buffer_bytes as u64;
-        let base = self.entries.address().cast::<BufRingEntry>();
+        let base = self.entries();
         // SAFETY: `slot` is below `count`, and `entries` holds `count` entries.
         let place = unsafe { base.add(slot) };
         // SAFETY: the entry lies outside head..tail, so only we touch it; field by field, as the
@@ -174,7 +183,7 @@ impl Pool {
         if self.published {
             return;
         }
-        let base = self.entries.address().cast::<BufRingEntry>().cast_const();
+        let base = self.entries().cast_const();
         // SAFETY: `base` is the first entry of an initialised ring of entries.
         let tail = unsafe { BufRingEntry::tail(base) };
         // SAFETY: the tail lives as long as `entries`, is aligned, and is shared with the kernel,
@@ -205,7 +214,7 @@ mod tests {
         pool.note_taken();
         let received = Received::new(2, 5);
         assert_eq!(pool.bytes(&received).len(), 5);
-        pool.give_back(&received);
+        pool.give_back(received);
         assert_eq!(pool.free(), 4);
     }
 }

@@ -1,4 +1,4 @@
-//! Ring: one io_uring, and every operation in flight with all the kernel may still touch.
+//! Ring: one `io_uring`, and every operation in flight with all the kernel may still touch.
 //!
 //! ```text
 //!   push(tag, operation) --> submission queue --enter--> kernel --> completion queue --> reap
@@ -11,7 +11,7 @@
 //!   2. An entry is used again only after that last completion: user data names one operation.
 //!   3. Dropping the ring waits until the kernel is quiet; what it will not let go of is leaked.
 //!
-//! Lives on one thread (SINGLE_ISSUER). A full submission queue is submitted, never grown.
+//! Lives on one thread (`SINGLE_ISSUER`). A full submission queue is submitted, never grown.
 
 use super::operation::{Held, OPERATIONS, Operation, OperationKey, Owned, RECEIVE_GROUP, prepare};
 use super::pool::{Pool, Received};
@@ -78,7 +78,7 @@ pub(crate) enum RingStep {
     Buffers,
 }
 
-/// One io_uring.
+/// One `io_uring`.
 pub(crate) struct Ring<T> {
     uring: IoUring,
     /// The ring's number in the table of registered rings of this thread.
@@ -330,8 +330,7 @@ impl<T: Copy> Ring<T> {
 
     /// Gives a receive buffer back to the kernel.
     pub(crate) fn give_back(&mut self, received: Received) {
-        self.pool.give_back(&received);
-        let Received { .. } = received;
+        self.pool.give_back(received);
     }
 
     /// Receive buffers the kernel has left.

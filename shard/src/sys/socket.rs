@@ -17,7 +17,7 @@ pub(crate) enum Sharing {
     Join,
 }
 
-/// Listens on `address`; TCP_NODELAY is inherited by what is accepted.
+/// Listens on `address`; `TCP_NODELAY` is inherited by what is accepted.
 pub(crate) fn listen(address: SocketAddr, sharing: Sharing) -> Result<TcpListener, i32> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;

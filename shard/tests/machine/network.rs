@@ -100,7 +100,7 @@ fn a_held_frame_comes_again_and_nothing_before_it() {
                 effects.list.push(Effect::Arm { token, at_ns: now.mono_ns + 2_000_000 });
             } else {
                 effects.send(connection, |out| {
-                    out.extend_from_slice(&super::frame(Kind::Pong, frame.header.request_id, &[]))
+                    out.extend_from_slice(&super::frame(Kind::Pong, frame.header.request_id, &[]));
                 });
             }
         }
@@ -172,7 +172,7 @@ fn a_peer_that_does_not_read_is_closed_and_others_are_served() {
     let running = run(&config, move |_, event, effects| match event {
         Event::Frame { connection, frame } if frame.header.request_id == 1 => {
             effects.send(connection, |out| {
-                out.extend_from_slice(&super::frame(Kind::Pong, 1, &vec![0; 100_000]))
+                out.extend_from_slice(&super::frame(Kind::Pong, 1, &vec![0; 100_000]));
             });
         }
         Event::Closed { cause, .. } => seen.send(cause).expect("the test listens"),

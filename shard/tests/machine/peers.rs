@@ -92,7 +92,7 @@ fn who_is_greeted_and_quiet_stays() {
     let running = run(&config, move |now, event, effects| {
         match event {
             Event::Frame { .. } => {
-                effects.list.push(Effect::Arm { token: 1, at_ns: now.mono_ns + 150_000_000 })
+                effects.list.push(Effect::Arm { token: 1, at_ns: now.mono_ns + 150_000_000 });
             }
             Event::Timer { token } => timer.send(token).expect("the test listens"),
             Event::Closed { cause, .. } => panic!("closed: {cause:?}"),
@@ -135,7 +135,7 @@ fn what_was_sent_before_the_end_is_answered_and_what_is_queued_arrives() {
     let running = run(&config(), move |_, event, effects| match event {
         Event::Frame { connection, frame } if frame.header.request_id == 9 => {
             effects.send(connection, |out| {
-                out.extend_from_slice(&super::frame(Kind::Pong, 9, &vec![5; 3_000_000]))
+                out.extend_from_slice(&super::frame(Kind::Pong, 9, &vec![5; 3_000_000]));
             });
             effects.list.push(Effect::Close { connection });
             // Neither another word nor another frame after the end.

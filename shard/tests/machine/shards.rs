@@ -134,7 +134,7 @@ fn shutdown_is_told_once_and_the_last_words_are_sent() {
             Event::Shutdown => seen.send(()).expect("the test listens"),
             Event::Frame { connection, .. } => {
                 effects.send(connection, |out| {
-                    out.extend_from_slice(&frame(Kind::Goodbye, 0, &vec![1; 500_000]))
+                    out.extend_from_slice(&frame(Kind::Goodbye, 0, &vec![1; 500_000]));
                 });
                 effects.list.push(Effect::Stop);
             }
