@@ -125,7 +125,7 @@ impl Inspection {
         let mut window = Window::new(disk, FileName::Segment(file.number), file.file_bytes);
         let tail = scan(&mut window, header, known_end, &mut cursor, &mut |met| {
             match met {
-                Met::Damage(range) => self.report.damage.push(range),
+                Met::Damage { range, .. } => self.report.damage.push(range),
                 Met::Batch { place, view, header, bytes } => {
                     let batch = self.batch(place, view, &mut contents);
                     segment.batches.push(batch);

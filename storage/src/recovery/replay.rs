@@ -60,7 +60,7 @@ pub(crate) fn recover(
     let mut replay = Replay::new(config, start, visit, superblock);
     replay.used(disk, &surveyed)?;
     let ready = replay.unused(disk, &unused)?;
-    replay.lost_segments(&numbers)?;
+    replay.lost_segments(disk, &numbers)?;
     replay.finish(disk, &ready, numbers.last().copied().unwrap_or(0))
 }
 
@@ -102,8 +102,8 @@ impl<'a> Replay<'a> {
             match file.header {
                 Ok(header) if at < first_read => self.skip(&header, file, next_base),
                 Ok(header) => self.read(disk, &header, file, next_base)?,
-                Err(_) if at < first_read => {}
-                Err(_) => self.headless(file, next_base)?,
+                Err(_) if at < first_read => self.report.damaged.push(headless(file)),
+                Err(_) => self.pass_headless(file, next_base)?,
             }
         }
         Ok(())
@@ -164,7 +164,12 @@ impl<'a> Replay<'a> {
 
     fn meet(&mut self, met: Met<'_>, segment: &mut Segment) -> Result<(), OpenError> {
         match met {
-            Met::Damage(range) => self.give_up(range, false),
+            // Below the snapshot: nothing that it does not know was lost.
+            Met::Damage { range, next } if next <= self.start.from => {
+                self.report.damaged.push(range);
+                Ok(())
+            }
+            Met::Damage { range, .. } => self.give_up(range, false),
             Met::Batch { place, view, .. } => {
                 self.report.batches += 1;
                 self.report.bytes += u64::from(place.bytes);
@@ -257,10 +262,12 @@ impl<'a> Replay<'a> {
     }
 
     /// A file between used ones whose header and footer are both lost.
-    fn headless(&mut self, file: &Surveyed, next_base: Option<LogIndex>) -> Result<(), OpenError> {
-        let what = "neither copy of the header nor the footer can be read".to_owned();
-        let bytes = u32::try_from(file.file_bytes).unwrap_or(u32::MAX);
-        self.quarantine(file.number, (0, bytes), what, false)?;
+    fn pass_headless(
+        &mut self,
+        file: &Surveyed,
+        next_base: Option<LogIndex>,
+    ) -> Result<(), OpenError> {
+        self.give_up(headless(file), false)?;
         self.cursor.index = next_base.unwrap_or(self.cursor.index).max(self.cursor.index);
         self.cursor.previous = None;
         Ok(())
@@ -281,7 +288,7 @@ impl<'a> Replay<'a> {
                 ready.push(file.number);
             } else {
                 // Never finished, never used: no batch was ever in it.
-                apply(disk, &Plan::Remove { op: OpId(0), file: FileName::Segment(file.number) })?;
+                remove(disk, file.number)?;
             }
         }
         let last_used = self.segments.back().map_or(0, |segment| segment.info.number);
@@ -314,9 +321,7 @@ impl<'a> Replay<'a> {
             wall_ns: self.cursor.wall_ns,
             previous: self.last_identity,
         };
-        if let Some(active) = self.segments.back_mut().filter(|active| !active.info.sealed) {
-            apply(disk, &active.seal(OpId(0), header.base))?;
-        }
+        self.seal_active(disk)?;
         let mut empty = Segment::new(header);
         apply(disk, &empty.seal(OpId(0), header.base))?;
         self.segments.push_back(empty);
@@ -324,13 +329,23 @@ impl<'a> Replay<'a> {
     }
 
     /// Files that the superblock knows and the directory lost.
-    fn lost_segments(&mut self, numbers: &[u64]) -> Result<(), OpenError> {
+    fn lost_segments(&mut self, disk: &mut dyn Disk, numbers: &[u64]) -> Result<(), OpenError> {
         let tail_segment = self.superblock.tail_segment;
         if numbers.last().copied().unwrap_or(0) >= tail_segment {
             return Ok(());
         }
         let what = format!("segment {tail_segment} is missing");
-        self.give_up_tail(tail_segment, (0, 0), what, false)
+        self.give_up_tail(tail_segment, (0, 0), what, false)?;
+        self.seal_active(disk)
+    }
+
+    /// Nothing more is written to the segment that was active: the log goes on in another.
+    fn seal_active(&mut self, disk: &mut dyn Disk) -> Result<(), OpenError> {
+        let next_base = self.cursor.index;
+        match self.segments.back_mut().filter(|active| !active.info.sealed) {
+            Some(active) => apply(disk, &active.seal(OpId(0), next_base)),
+            None => Ok(()),
+        }
     }
 
     // ---- decisions ----
@@ -390,13 +405,13 @@ impl<'a> Replay<'a> {
         superblock.synced_end = next_index;
         superblock.snapshot_from = self.start.from;
         let last_used = self.segments.back().map_or(0, |segment| segment.info.number);
+        let next_number = last_number.max(last_used).max(superblock.tail_segment) + 1;
         superblock.tail_segment = last_used;
         if self.loss_accepted {
             superblock.accepted_end = next_index;
         }
         apply(disk, &Plan::WriteSuperblock { op: OpId(0), copy: superblock.encode() })?;
         let config = self.config;
-        let next_number = last_number.max(last_used).max(superblock.tail_segment) + 1;
         let (bytes, target) = (config.segment_bytes, config.prepared_segments);
         let mut pool = Pool::new(bytes, target, config.log_bytes_max, next_number);
         for number in ready {
@@ -408,7 +423,7 @@ impl<'a> Replay<'a> {
             match disk.apply(&plan) {
                 Ok(()) => pool.add(segment),
                 Err(DiskFault::NoSpace) => {
-                    apply(disk, &Plan::Remove { op: OpId(0), file: FileName::Segment(segment) })?;
+                    remove(disk, segment)?;
                 }
                 Err(fault) => return Err(OpenError::Disk(fault)),
             }
@@ -433,6 +448,12 @@ fn sync_tail(disk: &mut dyn Disk, segment: &Segment) -> Result<(), OpenError> {
     apply(disk, &Plan::WriteAt { op: OpId(0), file, position, bytes: copy })
 }
 
+/// The damage of a file whose header and footer are both lost.
+fn headless(file: &Surveyed) -> DamagedRange {
+    let what = "neither copy of the header nor the footer can be read".to_owned();
+    DamagedRange { segment: file.number, position: 0, bytes: file.file_bytes, what }
+}
+
 /// Exclusive end of what is not zero where a first flush would have gone.
 fn nonzero_front(disk: &mut dyn Disk, file: &Surveyed) -> u32 {
     let mut window = Window::new(disk, FileName::Segment(file.number), file.file_bytes);
@@ -444,7 +465,13 @@ fn nonzero_front(disk: &mut dyn Disk, file: &Surveyed) -> u32 {
 }
 
 fn apply(disk: &mut dyn Disk, plan: &Plan) -> Result<(), OpenError> {
-    match disk.apply(plan) {
+    disk.apply(plan).map_err(OpenError::Disk)
+}
+
+/// Deletes a segment that never held a batch.
+fn remove(disk: &mut dyn Disk, segment: u64) -> Result<(), OpenError> {
+    let file = FileName::Segment(segment);
+    match disk.apply(&Plan::Remove { op: OpId(0), file }) {
         Ok(()) | Err(DiskFault::Missing) => Ok(()),
         Err(fault) => Err(OpenError::Disk(fault)),
     }

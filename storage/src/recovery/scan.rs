@@ -30,8 +30,8 @@ pub(crate) struct Cursor {
 pub(crate) enum Met<'a> {
     /// A checked batch, its header and all its bytes.
     Batch { place: BatchPlace, view: &'a BatchView, header: &'a BatchHeader, bytes: &'a Bytes },
-    /// Something below S that is not the right batch.
-    Damage(DamagedRange),
+    /// Something below S that is not the right batch; `next` is the index of the first that is right again.
+    Damage { range: DamagedRange, next: LogIndex },
 }
 
 /// Where the batches of a segment end.
@@ -93,7 +93,8 @@ pub(crate) fn scan(
                     (None, Some(end)) => (header.batches_end(), end),
                     (None, None) => return Ok(scan.tail(position, cursor, rest.nonzero_end)),
                 };
-                meet(Met::Damage(scan.range(position, end, damage, cursor.index)))?;
+                let range = scan.range(position, end, damage, cursor.index);
+                meet(Met::Damage { range, next: next_index })?;
                 cursor.index = next_index;
                 cursor.previous = None;
                 position = end;

@@ -100,7 +100,7 @@ fn replay_starts_at_the_snapshot() {
     let mut disk = written(&[60_000; 9]);
     let start = Start { from: LogIndex(6), ..Start::default() };
     let (opened, seen) = open_as(&config(), &mut disk, start).expect("whole");
-    assert_eq!(seen.batches, batches(9)[6..]);
+    assert_eq!((&seen.batches[..], seen.damages), (&batches(9)[6..], 0));
     assert!(opened.report.batches < 9, "segments before it are not read");
     assert_eq!(opened.log.durable_end(), LogIndex(9));
 }
@@ -323,6 +323,25 @@ fn a_missing_file_is_told() {
     let (opened, seen) = open(&mut disk).expect("the rest");
     assert!(seen.damages > 0);
     assert!(opened.log.durable_end() > LogIndex(OFFSETS_SKIPPED));
+    let left = seen.batches.clone();
+    goes_on(disk, opened, left);
+}
+
+#[test]
+fn damage_before_the_snapshot_is_told_and_harms_nobody() {
+    let config = LogConfig { shard: ShardId(0), ..config() };
+    let mut bench = Bench::new(&config);
+    for fill in 0..8 {
+        append(&mut bench, fill, 9000);
+        bench.turn();
+    }
+    let mut disk = bench.disk;
+    disk.segment(1)[HEAD_BYTES as usize + 200] ^= 1;
+    let start = Start { from: LogIndex(5), ..Start::default() };
+    let (opened, seen) = open_as(&config, &mut disk, start).expect("the snapshot knows all of it");
+    assert_eq!((&seen.batches[..], seen.damages), (&batches(8)[5..], 0));
+    assert_eq!(opened.report.damaged.len(), 1);
+    assert!(open_as(&config, &mut disk, Start::default()).is_err(), "without it, a refusal");
 }
 
 #[test]
@@ -448,4 +467,25 @@ fn a_batch_of_zero_sectors_is_told_from_a_torn_one() {
     let (_, seen) = open(&mut damaged).expect("quarantined");
     assert_eq!(seen.damages, 1, "one wrong byte among zeroes is no torn sector");
     assert_eq!(open(&mut bench.disk).expect("whole").1.batches, batches(1));
+}
+
+#[test]
+fn a_batch_of_another_history_breaks_the_chain() {
+    // Two logs of one seed part ways at batch 1; the second one's batch 1 is written over the first's.
+    let ours = written(&[100, 5000, 100]);
+    let mut bench = Bench::new(&config());
+    for fill in [0, 77, 2] {
+        append(&mut bench, fill, if fill == 77 { 5000 } else { 100 });
+        bench.turn();
+    }
+    let (segment, position, bytes) = open(&mut ours.clone()).expect("whole").1.places[1];
+    let stale = position as usize..(position + bytes) as usize;
+    let mut mixed = ours.clone();
+    mixed.segment(segment)[stale.clone()].copy_from_slice(&bench.disk.segment(segment)[stale]);
+    let (opened, seen) = open(&mut mixed).expect("told, not refused");
+    assert_eq!(
+        (seen.damages, opened.report.cut_bytes),
+        (1, 0),
+        "no batch checks it but the next one"
+    );
 }
