@@ -82,6 +82,11 @@ impl Members {
         }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
     pub(super) fn get(&self, member: MemberId) -> Option<&Member> {
         self.by_id.get(&member)
     }

@@ -99,6 +99,8 @@ pub(super) struct Stats {
     records: u64,
     record_bytes: u64,
     duplicates: u64,
+    delivered_records: u64,
+    delivered_bytes: u64,
     outcomes: [u64; OutcomeKind::ENUM_VALUES.len()],
     replies: [u64; ReplyFate::ENUM_VALUES.len()],
     refusals: BTreeMap<ErrorCode, u64>,
@@ -137,6 +139,13 @@ impl Stats {
         }
     }
 
+    /// Records were sent to a member, the first of them so long after its acceptance.
+    pub(super) fn count_delivery(&mut self, count: u32, bytes: usize, age_ns: u64) {
+        self.delivered_records += u64::from(count);
+        self.delivered_bytes += number(bytes);
+        self.record(Stage::Deliver, age_ns);
+    }
+
     /// Somebody was told no.
     pub(super) fn count_refusal(&mut self, refusal: &Refusal) {
         *self.refusals.entry(refusal.words().code).or_default() += 1;
@@ -160,14 +169,18 @@ impl Stats {
 /// One number with its name, as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Named {
-    name: &'static str,
+    name: String,
     label: String,
     value: u64,
 }
 
 impl Named {
-    fn plain(name: &'static str, value: u64) -> Self {
-        Self { name, label: String::new(), value }
+    fn plain(name: &str, value: u64) -> Self {
+        Self::labelled(name, String::new(), value)
+    }
+
+    fn labelled(name: &str, label: String, value: u64) -> Self {
+        Self { name: name.to_owned(), label, value }
     }
 
     fn kind(&self) -> StatKind {
@@ -182,21 +195,19 @@ impl Stats {
             Named::plain("defibus_publish_duplicate_total", self.duplicates),
             Named::plain("defibus_publish_records_total", self.records),
             Named::plain("defibus_publish_bytes_total", self.record_bytes),
+            Named::plain("defibus_deliver_records_total", self.delivered_records),
+            Named::plain("defibus_deliver_bytes_total", self.delivered_bytes),
         ];
-        all.extend(OutcomeKind::ENUM_VALUES.iter().map(|kind| Named {
-            name: "defibus_rpc_total",
-            label: format!("outcome={}", kind.variant_name().unwrap_or_default()),
-            value: self.outcomes[usize::from(kind.0)],
+        all.extend(OutcomeKind::ENUM_VALUES.iter().map(|kind| {
+            let label = format!("outcome={}", kind.variant_name().unwrap_or_default());
+            Named::labelled("defibus_rpc_total", label, self.outcomes[usize::from(kind.0)])
         }));
-        all.extend(ReplyFate::ENUM_VALUES.iter().map(|fate| Named {
-            name: "defibus_reply_total",
-            label: format!("fate={}", fate.variant_name().unwrap_or_default()),
-            value: self.replies[usize::from(fate.0)],
+        all.extend(ReplyFate::ENUM_VALUES.iter().map(|fate| {
+            let label = format!("fate={}", fate.variant_name().unwrap_or_default());
+            Named::labelled("defibus_reply_total", label, self.replies[usize::from(fate.0)])
         }));
-        all.extend(self.refusals.iter().map(|(code, count)| Named {
-            name: "defibus_refused_total",
-            label: format!("reason={}", code.name()),
-            value: *count,
+        all.extend(self.refusals.iter().map(|(code, count)| {
+            Named::labelled("defibus_refused_total", format!("reason={}", code.name()), *count)
         }));
         all
     }
@@ -238,7 +249,7 @@ impl Broker {
             let stats: Vec<_> = stats
                 .iter()
                 .map(|stat| {
-                    let name = Some(builder.create_shared_string(stat.name));
+                    let name = Some(builder.create_shared_string(&stat.name));
                     let label = Some(builder.create_string(&stat.label));
                     let args =
                         table::StatArgs { name, label, kind: stat.kind(), value: stat.value };
@@ -284,10 +295,11 @@ impl Broker {
             Named::plain("defibus_rpc_pending", number(self.requests.pending_count())),
             Named::plain("defibus_rpc_waiting", number(waiting_count)),
             Named::plain("defibus_responders", number(responder_count)),
-            Named::plain("defibus_log_durable_end", self.store.durable_end().0),
+            Named::plain("defibus_members", number(self.members.count())),
         ]);
+        let of_storage = self.store.counters().into_iter();
         all.extend(
-            self.store.counters().into_iter().map(|(name, value)| Named::plain(name, value)),
+            of_storage.map(|(name, value)| Named::plain(&format!("defibus_storage_{name}"), value)),
         );
         all
     }
@@ -295,4 +307,55 @@ impl Broker {
 
 fn number(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_bucket(span_ns: u64, bucket: usize) {
+        let mut durations = Durations::default();
+        durations.record(span_ns);
+        assert_eq!(durations.used().len(), bucket + 1, "{span_ns} ns");
+        assert_eq!(durations.used()[bucket], 1, "{span_ns} ns");
+    }
+
+    #[test]
+    fn a_bucket_holds_one_power_of_two() {
+        check_bucket(0, 0);
+        check_bucket(1, 0);
+        check_bucket(2, 1);
+        check_bucket(3, 1);
+        check_bucket(4, 2);
+        check_bucket(1023, 9);
+        check_bucket(1024, 10);
+        check_bucket(u64::MAX, 63);
+    }
+
+    #[test]
+    fn durations_keep_count_sum_and_maximum() {
+        let mut durations = Durations::default();
+        for span_ns in [5, 0, 9] {
+            durations.record(span_ns);
+        }
+        assert_eq!((durations.count, durations.sum_ns, durations.max_ns), (3, 14, 9));
+        durations.record(u64::MAX);
+        assert_eq!(durations.sum_ns, u64::MAX, "it saturates");
+    }
+
+    #[test]
+    fn only_names_of_totals_are_counters() {
+        assert_eq!(Named::plain("defibus_topics", 1).kind(), StatKind::Gauge);
+        assert_eq!(Named::plain("defibus_publish_total", 1).kind(), StatKind::Counter);
+    }
+
+    #[test]
+    fn a_refusal_is_counted_under_its_code() {
+        let mut stats = Stats::default();
+        stats.count_refusal(&Refusal::LevelUnavailable);
+        stats.count_refusal(&Refusal::LevelUnavailable);
+        let label = String::from("reason=LevelUnavailable");
+        let counted = Named::labelled("defibus_refused_total", label, 2);
+        assert!(stats.named().contains(&counted));
+    }
 }
