@@ -153,8 +153,6 @@ impl Broker {
         });
         let age_ns = turn.now.wall_ns.saturating_sub(got.accepted_ns);
         self.stats.count_delivery(got.count, got.bytes, age_ns);
-        let age_ns = turn.now.wall_ns.saturating_sub(got.accepted_ns);
-        self.stats.count_delivery(got.count, got.bytes, age_ns);
         if next.is_retry {
             self.arm_lease(turn, key);
         }
