@@ -128,7 +128,6 @@ impl NodeMachine {
     }
 
     /// The most memory one shard's machine uses at these bounds, mailboxes and a full output of every connection apart; in bytes.
-    #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let ring = self.ring_entries as usize * (64 + 4 * 16);
         let receive = usize::from(self.receive_buffer_count) * (self.receive_buffer_bytes + 16);

@@ -296,7 +296,6 @@ pub struct Effects<M> {
 
 impl<M> Effects<M> {
     /// Empty, for a node of `shard_count` shards.
-    #[must_use]
     pub fn new(shard_count: u16) -> Self {
         Self {
             list: Vec::with_capacity(1024),
@@ -322,7 +321,6 @@ impl<M> Effects<M> {
     }
 
     /// How many mails `to` can still take in this step.
-    #[must_use]
     pub fn room(&self, to: ShardId) -> usize {
         self.rooms.get(usize::from(to.0)).copied().unwrap_or(0)
     }

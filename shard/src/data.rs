@@ -32,7 +32,6 @@ pub enum DataDirError {
 
 impl DataDirError {
     /// Its stable number.
-    #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Locked { .. } => ErrorCode::DataDirLocked,
@@ -83,7 +82,6 @@ impl DataDir {
 
     /// Whether files are read and written around the page cache. `false` on a filesystem that
     /// cannot (some tmpfs): a node serves from it, and should say so in one line.
-    #[must_use]
     pub fn is_direct(&self) -> bool {
         self.direct
     }

@@ -60,7 +60,6 @@ pub enum StartError {
 
 impl StartError {
     /// Its stable number.
-    #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::IoUringForbidden { .. } => ErrorCode::IoUringForbidden,
@@ -75,7 +74,6 @@ impl StartError {
     }
 
     /// What the process exits with: 69 where the machine lacks something, else 1.
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::IoUringForbidden { .. }

@@ -8,25 +8,21 @@ use std::thread::JoinHandle;
 const EXIT_INTERRUPTED: u8 = 130;
 
 /// 64 random bits from the kernel.
-#[must_use]
 pub fn random_u64() -> u64 {
     u64::from_ne_bytes(host::random())
 }
 
 /// 128 random bits from the kernel.
-#[must_use]
 pub fn random_u128() -> u128 {
     u128::from_ne_bytes(host::random())
 }
 
 /// The wall clock, nanoseconds since 1970. For start-up; later time arrives as `Now`.
-#[must_use]
 pub fn wall_ns() -> u64 {
     host::wall_ns()
 }
 
 /// The monotonic clock, nanoseconds. For start-up; later time arrives as `Now`.
-#[must_use]
 pub fn mono_ns() -> u64 {
     host::mono_ns()
 }
@@ -42,14 +38,12 @@ pub fn spawn<T: Send + 'static>(
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-/// SIGTERM and SIGINT ask `handle` to shut down; a second one ends the process at once with 130.
-///
-/// Call it on the first thread before any other is started: threads inherit which signals they take.
+/// SIGTERM and SIGINT ask `handle` to shut down; another one after that ends the process at once with 130.
 ///
 /// # Errors
-/// The kernel has no more threads for this process.
+/// The kernel has no more threads or descriptors for this process.
 pub fn shutdown_on_signals(handle: Handle) -> std::io::Result<()> {
-    let signals = EndSignals::block();
+    let signals = EndSignals::catch().map_err(std::io::Error::from_raw_os_error)?;
     spawn("signals", move || {
         signals.wait();
         handle.shutdown();

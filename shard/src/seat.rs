@@ -53,13 +53,11 @@ pub struct Seat<M> {
 
 impl<M: Send + 'static> Seat<M> {
     /// Which shard sits here.
-    #[must_use]
     pub fn shard(&self) -> ShardId {
         self.shard
     }
 
     /// Where the node and its shards listen; ports are real.
-    #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }

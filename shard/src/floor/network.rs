@@ -32,7 +32,6 @@ pub struct FloorServer {
 
 impl FloorServer {
     /// Where it listens.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -5,10 +5,11 @@
 use super::{check, last_errno};
 use std::ffi::CStr;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Monotonic nanoseconds; the zero point is the host's start.
 pub(crate) fn mono_ns() -> u64 {
@@ -110,30 +111,55 @@ pub(crate) fn exit_now(code: u8) -> ! {
     unsafe { libc::_exit(i32::from(code)) }
 }
 
-/// SIGTERM and SIGINT, taken out of the ordinary way to be waited for.
-#[derive(Clone, Copy)]
-pub(crate) struct EndSignals(libc::sigset_t);
+/// Where the handler of SIGTERM and SIGINT counts; below 0: nowhere.
+static SIGNAL_COUNTER: AtomicI32 = AtomicI32::new(-1);
+
+/// SIGTERM and SIGINT, counted instead of ending the process.
+#[derive(Debug)]
+pub(crate) struct EndSignals(File);
 
 impl EndSignals {
-    /// Blocks both in this thread and in all it starts from now on.
-    pub(crate) fn block() -> Self {
-        // SAFETY: all-zero bytes are a valid sigset_t: it is only integers.
-        let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    /// Counts both from now on, on whatever thread they arrive.
+    pub(crate) fn catch() -> Result<Self, i32> {
+        // SAFETY: no pointers.
+        let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })?;
+        // SAFETY: the kernel just made this descriptor, and nobody else has it.
+        let counter = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+        SIGNAL_COUNTER.store(fd, Ordering::Release);
         for signal in [libc::SIGTERM, libc::SIGINT] {
-            // SAFETY: writes into a set that is one.
-            unsafe { libc::sigaddset(&raw mut set, signal) };
+            // SAFETY: all-zero bytes are a valid sigaction: no mask, no flags.
+            let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+            action.sa_sigaction = count_signal as *const () as usize;
+            action.sa_flags = libc::SA_RESTART;
+            // SAFETY: reads one sigaction that lives through the call; the handler only does what
+            // POSIX allows in one.
+            check(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) })?;
         }
-        // SAFETY: reads one set that lives through the call; the old mask is not asked for.
-        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
-        Self(set)
+        Ok(Self(counter))
     }
 
-    /// Waits for one of them.
-    pub(crate) fn wait(self) {
-        let mut signal = 0;
-        // SAFETY: reads one set, writes one int; both live through the call.
-        unsafe { libc::sigwait(&raw const self.0, &raw mut signal) };
+    /// Waits until at least one more came.
+    pub(crate) fn wait(&self) {
+        let _interrupted = (&self.0).read_exact(&mut [0; 8]);
     }
+}
+
+impl Drop for EndSignals {
+    fn drop(&mut self) {
+        SIGNAL_COUNTER.store(-1, Ordering::Release);
+    }
+}
+
+extern "C" fn count_signal(_signal: i32) {
+    let one = 1_u64;
+    // SAFETY: no pointers: the place of this thread's errno always exists.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: this thread's errno, read and written only by this thread.
+    let errno = unsafe { place.read() };
+    // SAFETY: reads 8 bytes that live through the call; `write` may be called in a handler.
+    unsafe { libc::write(SIGNAL_COUNTER.load(Ordering::Acquire), (&raw const one).cast(), 8) };
+    // SAFETY: as above; whoever was interrupted finds its errno as it was.
+    unsafe { place.write(errno) };
 }
 
 /// Reserves space for a file from its start on; its length becomes `bytes`.

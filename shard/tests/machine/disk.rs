@@ -12,10 +12,10 @@ use wire::ShardId;
 const MIB: u64 = 1 << 20;
 
 /// What was answered: the operation, and the bytes of a read.
-type Answer = (u64, Result<Option<Bytes>, IoFault>);
+pub(crate) type Answer = (u64, Result<Option<Bytes>, IoFault>);
 
 /// Runs effects one after another, each when the one before is answered.
-fn answers(data: Option<&DataDir>, effects: Vec<Effect<u64>>) -> Vec<Answer> {
+pub(crate) fn answers(data: Option<&DataDir>, effects: Vec<Effect<u64>>) -> Vec<Answer> {
     let (seats, handle) = prepare(&config(), data).expect("a node");
     let (seen, answers) = mpsc::channel();
     let count = effects.len();
@@ -41,7 +41,7 @@ fn answers(data: Option<&DataDir>, effects: Vec<Effect<u64>>) -> Vec<Answer> {
 }
 
 /// Aligned bytes of one value.
-fn blocks(value: u8, count: usize) -> Bytes {
+pub(crate) fn blocks(value: u8, count: usize) -> Bytes {
     let bytes = Bytes::from(vec![value; (count + 1) * 4096]);
     let start = bytes.as_ptr().align_offset(4096);
     bytes.slice(start..start + count * 4096)
@@ -51,7 +51,7 @@ fn file(number: u64, task: FileTask) -> Effect<u64> {
     Effect::File { operation: OperationId(number), task }
 }
 
-fn flush(number: u64, head: Option<Bytes>, position: u64, batch: Bytes) -> Effect<u64> {
+pub(crate) fn flush(number: u64, head: Option<Bytes>, position: u64, batch: Bytes) -> Effect<u64> {
     Effect::Flush {
         operation: OperationId(number),
         file: FileId::Segment(1),

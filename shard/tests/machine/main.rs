@@ -6,6 +6,7 @@
 )]
 
 mod disk;
+mod ends;
 mod network;
 mod peers;
 mod shards;
