@@ -5,9 +5,11 @@
 //! | `demo`, `demo_clients` | a throw-away node with real traffic, and a table |
 //! | `dev` | a node for trying things out |
 //! | `server` | a node for production, from a file |
+//! | `bench` | floors, and the bus beside them |
 //! | `config` | checking and showing configurations |
 //! | `hosting` | what those that start a node have in common |
 
+pub mod bench;
 pub mod config;
 pub mod demo;
 pub mod demo_clients;
@@ -43,6 +45,8 @@ enum Verb {
     /// Check or show a configuration
     #[command(subcommand)]
     Config(config::ConfigVerb),
+    /// Measure the bus beside what the machine under it costs
+    Bench(bench::Bench),
     #[command(flatten)]
     Tools(tools::verbs::Verb),
 }
@@ -70,6 +74,7 @@ impl CommandLine {
             Verb::Dev(dev) => with_printer(globals, |printer| dev.run(globals, printer)),
             Verb::Server(server) => with_printer(globals, |printer| server.run(globals, printer)),
             Verb::Config(config) => with_printer(globals, |printer| config.run(printer)),
+            Verb::Bench(bench) => with_printer(globals, |printer| bench.run(globals, printer)),
             Verb::Tools(verb) => tools::verbs::run(verb, globals, Self::command()),
         }
     }

@@ -9,6 +9,7 @@
 //! | `quantity` | durations, sizes and starting points as people write them |
 //! | `bodies`, `latency` | what `pub` publishes; what was measured |
 //! | `doctor` | what the machine under a node should be, check by check |
+//! | `offline` | a data directory read without writing |
 //! | `notice` | progress and hints on the standard error |
 //! | `clock` | the one door to the machine's clock |
 //!
@@ -25,6 +26,7 @@ pub mod failure;
 pub mod globals;
 pub mod latency;
 pub mod notice;
+pub mod offline;
 pub mod output;
 pub mod quantity;
 pub mod verbs;

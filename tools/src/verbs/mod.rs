@@ -3,6 +3,7 @@
 pub mod completion;
 pub mod explain;
 pub mod group;
+pub mod inspect;
 pub mod publish;
 pub mod reply;
 pub mod request;
@@ -40,6 +41,8 @@ pub enum Verb {
     /// List, describe and reset consumer groups
     #[command(subcommand)]
     Group(group::GroupVerb),
+    /// Read a data directory offline: segments, queues, damage by position
+    Inspect(inspect::Inspect),
     /// Check whether this machine suits a node, with the fix beside each finding
     Doctor(crate::doctor::Doctor),
     /// Say what an error code means and what to do
@@ -63,6 +66,7 @@ pub fn run(verb: &Verb, globals: &Globals, tree: clap::Command) -> Result<Exit, 
         Verb::Reply(verb) => verb.run(globals, printer),
         Verb::Stats(verb) => verb.run(globals, printer),
         Verb::Group(verb) => verb.run(globals, printer),
+        Verb::Inspect(verb) => verb.run(printer),
         Verb::Doctor(verb) => verb.run(globals, printer),
         Verb::Explain(verb) => verb.run(printer),
         Verb::Completion(verb) => verb.run(tree, printer),
