@@ -1,6 +1,5 @@
-//! Clock: the one door of the measurements to the machine's clock, cores and threads.
+//! Clock: the one door of the measurements to the machine's clock, and to its cores.
 
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A moment of the monotonic clock.
@@ -21,28 +20,7 @@ impl Moment {
     }
 }
 
-/// Which cores the two ends of a measurement run on; `None` leaves it to the kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cores {
-    /// Of the loop that serves.
-    pub server: Option<usize>,
-    /// Of the thread that measures.
-    pub client: Option<usize>,
-}
-
-/// Starts `work` on a thread of its own, on `core` if there is one of that number.
-#[expect(clippy::disallowed_methods, reason = "a measurement needs two ends; no broker runs here")]
-pub fn spawn<T: Send + 'static>(
-    core: Option<usize>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> JoinHandle<T> {
-    std::thread::spawn(move || {
-        pin(core);
-        work()
-    })
-}
-
-/// Keeps this thread on `core`. Whether it is there now.
+/// Keeps this thread on `core`, if one is named. Whether it is where it should be.
 pub fn pin(core: Option<usize>) -> bool {
     core.is_none_or(|id| core_affinity::set_for_current(core_affinity::CoreId { id }))
 }

@@ -1,15 +1,13 @@
 //! Command: the verbs of `defibus bench`, and running one of them.
 
-use crate::clock::Cores;
-use crate::ends::Wait;
-use crate::floor::{self, Hops};
+use crate::floor::{self, Cores, Trips, Wait};
 use crate::measured::Measured;
 use crate::publish::{self, Publishes};
 use crate::rpc::{self, Requests};
 use clap::{Args, Subcommand};
 use client::error::{BeginError, CallError, ConnectError, ConsumeError, SendError};
+use shard::{FileFault, StartError};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// What is measured.
 #[derive(Clone, Debug, Subcommand)]
@@ -22,13 +20,10 @@ pub enum Work {
     Pub(PubOptions),
 }
 
-/// What every measurement is told.
+/// How the two ends run.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct Common {
-    /// How long each figure is measured, in seconds
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub seconds: u64,
-    /// How both ends wait for bytes
+pub struct Ends {
+    /// How both ends wait for bytes; start the node with the same --idle
     #[arg(long, value_enum, default_value_t = Wait::Spin)]
     pub wait: Wait,
     /// The core the floor's server runs on; give the node the same one
@@ -44,10 +39,16 @@ pub struct Common {
 pub struct FloorOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the options every measurement has")]
-    pub common: Common,
+    pub ends: Ends,
     /// Length of a message, in bytes
     #[arg(long, default_value_t = 64, value_parser = message_bytes)]
     pub size: usize,
+    /// Round trips of each kind
+    #[arg(long, default_value_t = 100_000, value_parser = count)]
+    pub count: usize,
+    /// Flushes
+    #[arg(long, default_value_t = 5000, value_parser = count)]
+    pub flushes: usize,
     /// Folder of the file that is written and synced: on the disk the node uses
     #[arg(long, default_value = ".")]
     pub dir: PathBuf,
@@ -58,10 +59,13 @@ pub struct FloorOptions {
 pub struct RpcOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the options every measurement has")]
-    pub common: Common,
+    pub ends: Ends,
     /// Length of request and reply, in bytes
     #[arg(long, default_value_t = 64, value_parser = message_bytes)]
     pub size: usize,
+    /// Requests
+    #[arg(long, default_value_t = 100_000, value_parser = count)]
+    pub count: usize,
     /// The service; made if it is not there, and served from here
     #[arg(long, default_value = "bench-rpc")]
     pub service: String,
@@ -72,10 +76,13 @@ pub struct RpcOptions {
 pub struct PubOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the options every measurement has")]
-    pub common: Common,
+    pub ends: Ends,
     /// Length of a body, in bytes
     #[arg(long, default_value_t = 256, value_parser = message_bytes)]
     pub size: usize,
+    /// Publishes
+    #[arg(long, default_value_t = 10_000, value_parser = count)]
+    pub count: usize,
     /// The topic; made if it is not there
     #[arg(long, default_value = "bench-pub")]
     pub topic: String,
@@ -87,8 +94,12 @@ pub struct PubOptions {
 /// Why there are no figures.
 #[derive(Debug)]
 pub enum BenchError {
-    /// A floor could not be measured.
-    Floor(std::io::Error),
+    /// The floor's server could not start.
+    Machine(StartError),
+    /// The floor's connection broke.
+    Network(std::io::Error),
+    /// The floor's file could not be written.
+    Disk(FileFault),
     /// There is no node.
     Connect(ConnectError),
     /// The node refused to make or open something.
@@ -99,7 +110,7 @@ pub enum BenchError {
     Consume(ConsumeError),
     /// A record was not accepted.
     Send(SendError),
-    /// Something ended in another way than it must in a closed loop.
+    /// Something ended in another way than it must when one follows the other.
     Outcome(&'static str),
     /// Both ends spin and there are fewer cores than ends.
     TooFewCores {
@@ -111,7 +122,9 @@ pub enum BenchError {
 impl std::fmt::Display for BenchError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Floor(error) => write!(formatter, "the floor cannot be measured: {error}"),
+            Self::Machine(error) => error.fmt(formatter),
+            Self::Network(error) => write!(formatter, "the floor's connection broke: {error}"),
+            Self::Disk(fault) => write!(formatter, "the floor's file: {fault:?}"),
             Self::Connect(error) => error.fmt(formatter),
             Self::Call(error) => error.fmt(formatter),
             Self::Begin(error) => error.fmt(formatter),
@@ -140,61 +153,53 @@ pub fn run(work: &Work, server: &str) -> Result<Vec<Measured>, BenchError> {
 }
 
 fn run_floor(options: &FloorOptions) -> Result<Vec<Measured>, BenchError> {
-    let hops = options.common.hops(options.size)?;
+    let trips = options.ends.trips(options.size, options.count)?;
     Ok(vec![
-        floor::echo(hops).map_err(BenchError::Floor)?,
-        floor::two_hops(hops).map_err(BenchError::Floor)?,
-        floor::flush(&options.dir, hops.span).map_err(BenchError::Floor)?,
+        floor::echo(trips)?,
+        floor::two_hops(trips)?,
+        floor::flush(&options.dir, options.flushes)?,
     ])
 }
 
 fn run_rpc(options: &RpcOptions, server: &str) -> Result<Vec<Measured>, BenchError> {
-    let hops = options.common.hops(options.size)?;
-    let floor = floor::two_hops(hops).map_err(BenchError::Floor)?;
-    let requests = Requests {
-        server: server.to_owned(),
-        service: options.service.clone(),
-        message_bytes: options.size,
-        wait: hops.wait,
-        cores: hops.cores,
-        span: hops.span,
-    };
+    let trips = options.ends.trips(options.size, options.count)?;
+    let floor = floor::two_hops(trips)?;
+    let service = options.service.clone();
+    let requests = Requests { server: server.to_owned(), service, trips };
     let measured = rpc::measure(&requests)?.beside(&[&floor]);
     Ok(vec![floor, measured])
 }
 
 fn run_pub(options: &PubOptions, server: &str) -> Result<Vec<Measured>, BenchError> {
-    let hops = options.common.hops(options.size)?;
-    let echo = floor::echo(hops).map_err(BenchError::Floor)?;
-    let flush = floor::flush(&options.dir, hops.span).map_err(BenchError::Floor)?;
-    let publishes = Publishes {
-        server: server.to_owned(),
-        topic: options.topic.clone(),
-        level: client::Level::Durable,
-        message_bytes: options.size,
-        wait: hops.wait,
-        cores: hops.cores,
-        span: hops.span,
-    };
+    let trips = options.ends.trips(options.size, options.count)?;
+    let echo = floor::echo(trips)?;
+    let flush = floor::flush(&options.dir, options.count)?;
+    let level = client::Level::Durable;
+    let topic = options.topic.clone();
+    let publishes = Publishes { server: server.to_owned(), topic, level, trips };
     let measured = publish::measure(&publishes)?.beside(&[&echo, &flush]);
     Ok(vec![echo, flush, measured])
 }
 
-impl Common {
-    /// How sockets are measured; refuses two spinning ends on one core.
-    fn hops(&self, message_bytes: usize) -> Result<Hops, BenchError> {
+impl Ends {
+    /// How round trips are measured; refuses two spinning ends on one core.
+    fn trips(&self, message_bytes: usize, count: usize) -> Result<Trips, BenchError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         if self.wait == Wait::Spin && cores < 2 {
             return Err(BenchError::TooFewCores { cores });
         }
         let server = self.server_core.or((cores > 1).then_some(0));
         let client = self.client_core.or((cores > 1).then_some(1));
-        let cores = Cores { server, client };
-        Ok(Hops { message_bytes, wait: self.wait, cores, span: Duration::from_secs(self.seconds) })
+        Ok(Trips { message_bytes, wait: self.wait, cores: Cores { server, client }, count })
     }
 }
 
 fn message_bytes(text: &str) -> Result<usize, String> {
     let bytes = text.parse().map_err(|_| "a number of bytes".to_owned())?;
     if (1..=1 << 20).contains(&bytes) { Ok(bytes) } else { Err("1 to 1048576 bytes".to_owned()) }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().map_err(|_| "a number".to_owned())?;
+    if (1..=100_000_000).contains(&count) { Ok(count) } else { Err("1 to 100000000".to_owned()) }
 }

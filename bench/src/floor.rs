@@ -3,140 +3,123 @@
 //! | floor | bounds |
 //! |---|---|
 //! | echo: one message over loopback and back | one round trip of any client |
-//! | two hops: requester, relay, responder and back | a request and its reply |
+//! | two hops: requester, server, responder and back | a request and its reply |
 //! | flush: one block written and synced | a durable publish, together with an echo |
+//!
+//! The server is `shard::floor`: the ring of the machine with its settings and
+//! nothing above it. Both client ends of two hops are on one thread, as in `rpc`.
 
-use crate::clock::{Cores, Moment, pin, spawn};
-use crate::disk::{BLOCK_BYTES, Segment};
-use crate::ends::{self, End, Wait};
+use crate::clock::{Moment, pin};
+use crate::command::BenchError;
 use crate::measured::{Measured, Spans};
-use std::io;
+use clap::ValueEnum;
+use shard::Idle;
+use shard::floor::{Hops, RoundTrips, flushes, round_trips, serve};
 use std::path::Path;
 use std::time::Duration;
 
-/// Messages that are not counted: caches, branch predictors and sockets warm up.
-const WARM_UP_COUNT: u64 = 2000;
+/// Round trips before the first that counts: caches, branch predictors and sockets warm up.
+const WARM_UP_COUNT: usize = 2000;
+/// What a log aligns its batches to, in bytes.
+const BLOCK_BYTES: usize = 4096;
+
+/// How an end waits for bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Wait {
+    /// Looks again and again: the least latency, a whole core
+    #[default]
+    Spin,
+    /// Sleeps in the kernel
+    Sleep,
+}
+
+impl Wait {
+    /// In one word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Spin => "spin",
+            Self::Sleep => "sleep",
+        }
+    }
+}
+
+/// Which cores the two ends of a measurement run on; `None` leaves it to the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cores {
+    /// Of the loop that serves.
+    pub server: Option<usize>,
+    /// Of the thread that measures.
+    pub client: Option<usize>,
+}
 
 /// How a floor over sockets is measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Hops {
+pub struct Trips {
     /// Length of the message, in bytes.
     pub message_bytes: usize,
-    /// How all ends wait.
+    /// How both sides wait.
     pub wait: Wait,
     /// Where they run.
     pub cores: Cores,
-    /// How long to measure.
-    pub span: Duration,
-}
-
-impl Hops {
-    fn setting(&self) -> String {
-        format!("{} B, {}", self.message_bytes, self.wait.word())
-    }
+    /// Round trips that count.
+    pub count: usize,
 }
 
 /// One message over loopback and back.
-pub fn echo(hops: Hops) -> io::Result<Measured> {
-    let (listener, address) = ends::listen()?;
-    let server = spawn(hops.cores.server, move || {
-        ends::echo(ends::accept(&listener, hops.message_bytes, hops.wait)?)
-    });
-    let client = spawn(hops.cores.client, move || {
-        let mut end = ends::connect(address, hops.message_bytes, hops.wait)?;
-        measure("echo floor", hops, || {
-            end.send()?;
-            end.take()
-        })
-    });
-    let measured = joined(client)?;
-    joined(server)?;
-    Ok(measured)
+pub fn echo(trips: Trips) -> Result<Measured, BenchError> {
+    measure("echo floor", Hops::One, trips)
 }
 
-/// A message to a relay, from there to a responder, and its answer back; both ends on one thread.
-pub fn two_hops(hops: Hops) -> io::Result<Measured> {
-    let (listener, address) = ends::listen()?;
-    let server = spawn(hops.cores.server, move || {
-        let requester = ends::accept(&listener, hops.message_bytes, hops.wait)?;
-        ends::relay(requester, ends::accept(&listener, hops.message_bytes, hops.wait)?)
-    });
-    let client = spawn(hops.cores.client, move || {
-        let mut requester = ends::connect(address, hops.message_bytes, hops.wait)?;
-        let mut responder = ends::connect(address, hops.message_bytes, hops.wait)?;
-        let mut call = || request(&mut requester, &mut responder);
-        measure("two hops floor", hops, &mut call)
-    });
-    let measured = joined(client)?;
-    joined(server)?;
-    Ok(measured)
+/// A message to the server, from there to a responder, and its answer back.
+pub fn two_hops(trips: Trips) -> Result<Measured, BenchError> {
+    measure("two hops floor", Hops::Two, trips)
 }
 
-fn request(requester: &mut End, responder: &mut End) -> io::Result<bool> {
-    requester.send()?;
-    let asked = responder.take()?;
-    responder.send()?;
-    Ok(asked && requester.take()?)
-}
-
-/// One block written and synced, in `folder`.
-pub fn flush(folder: &Path, span: Duration) -> io::Result<Measured> {
-    let mut segment = Segment::prepare(folder)?;
-    for _ in 0..32 {
-        segment.flush_block()?;
-    }
-    let mut spans = Spans::default();
-    let all = Moment::now();
-    while all.elapsed() < span {
-        let begun = Moment::now();
-        segment.flush_block()?;
-        spans.add(begun.elapsed());
-    }
+/// One block written and synced, `count` times, in `folder`.
+pub fn flush(folder: &Path, count: usize) -> Result<Measured, BenchError> {
+    let begun = Moment::now();
+    let spans = flushes(folder, BLOCK_BYTES, count).map_err(BenchError::Disk)?;
     let setting = format!("{BLOCK_BYTES} B, write + fdatasync");
-    Ok(Measured::new("flush floor", setting, &spans, all.elapsed()))
+    Ok(line("flush floor", setting, &spans, begun.elapsed()))
 }
 
-fn measure(
-    work: &str,
-    hops: Hops,
-    mut once: impl FnMut() -> io::Result<bool>,
-) -> io::Result<Measured> {
-    pin(hops.cores.client);
-    for _ in 0..WARM_UP_COUNT {
-        once()?;
-    }
+fn measure(work: &str, hops: Hops, trips: Trips) -> Result<Measured, BenchError> {
+    let (idle, spin) = match trips.wait {
+        Wait::Spin => (Idle::Spin, true),
+        Wait::Sleep => (Idle::Block, false),
+    };
+    let server = serve(hops, idle, trips.cores.server).map_err(BenchError::Machine)?;
+    pin(trips.cores.client);
+    let address = server.address();
+    let order = RoundTrips { address, hops, spin, warm_up: WARM_UP_COUNT, count: trips.count };
+    let begun = Moment::now();
+    let spans = round_trips(&order, &vec![0x5A; trips.message_bytes]);
+    let took = begun.elapsed();
+    server.stop();
+    let setting = format!("{} B, {}", trips.message_bytes, trips.wait.word());
+    Ok(line(work, setting, &spans.map_err(BenchError::Network)?, took))
+}
+
+fn line(work: &str, setting: String, spans_ns: &[u64], took: Duration) -> Measured {
     let mut spans = Spans::default();
-    let all = Moment::now();
-    while all.elapsed() < hops.span {
-        let begun = Moment::now();
-        if !once()? {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        spans.add(begun.elapsed());
+    for span_ns in spans_ns {
+        spans.add(Duration::from_nanos(*span_ns));
     }
-    Ok(Measured::new(work, hops.setting(), &spans, all.elapsed()))
-}
-
-fn joined<T>(thread: std::thread::JoinHandle<io::Result<T>>) -> io::Result<T> {
-    thread.join().map_err(|_| io::Error::other("a thread of the measurement panicked"))?
+    Measured::new(work, setting, &spans, took)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn hops(wait: Wait) -> Hops {
-        let span = Duration::from_millis(20);
-        Hops { message_bytes: 64, wait, cores: Cores::default(), span }
-    }
-
     #[test]
-    fn an_echo_comes_back() {
-        assert!(echo(hops(Wait::Sleep)).expect("measured").count > 0);
-    }
-
-    #[test]
-    fn a_request_crosses_the_relay_and_comes_back() {
-        assert!(two_hops(hops(Wait::Sleep)).expect("measured").count > 0);
+    fn both_floors_over_sockets_are_measured() {
+        let trips =
+            Trips { message_bytes: 64, wait: Wait::Sleep, cores: Cores::default(), count: 300 };
+        for measured in [echo(trips), two_hops(trips)] {
+            let measured = measured.expect("a ring can be made");
+            assert_eq!(measured.count, 300);
+            assert!(measured.p50_us.is_some_and(|us| us > 0.0));
+        }
     }
 }

@@ -3,12 +3,10 @@
 //! | file | holds |
 //! |---|---|
 //! | `command` | the verbs of `defibus bench`, and running one of them |
-//! | `floor` | the floors: TCP echo, two hops, write and fdatasync |
-//! | `ends` | plain sockets: an echo, a relay, and the ends that talk to them |
-//! | `disk` | a file written and synced, one block at a time |
+//! | `floor` | the floors: TCP echo, two hops, write and fdatasync, by the ring itself |
 //! | `rpc`, `publish` | the same work through a node, by the SDK |
 //! | `measured` | a line of results: quantiles, rate, ratio to the floor |
-//! | `clock` | the one door to the machine's clock and cores |
+//! | `clock` | the one door to the machine's clock, and to its cores |
 //!
 //! A ratio compares two figures of one run on one machine: absolute times of
 //! different machines or days say nothing about the code.
@@ -17,8 +15,6 @@
 
 pub mod clock;
 pub mod command;
-pub mod disk;
-pub mod ends;
 pub mod floor;
 pub mod measured;
 pub mod publish;

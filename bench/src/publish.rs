@@ -1,12 +1,11 @@
-//! Publish: durable records through a node, one at a time: each waits for its receipt.
+//! Publish: records through a node, one at a time: each waits for its receipt.
 
-use crate::clock::{Cores, Moment, pin};
+use crate::clock::{Moment, pin};
 use crate::command::BenchError;
-use crate::ends::Wait;
+use crate::floor::Trips;
 use crate::measured::{Measured, Spans};
 use crate::rpc::connect;
 use client::{Level, NewRecord, Producer, ProducerConfig, TopicSettings};
-use std::time::Duration;
 
 /// How publishing is measured.
 #[derive(Clone, Debug)]
@@ -17,41 +16,35 @@ pub struct Publishes {
     pub topic: String,
     /// The level it is made with.
     pub level: Level,
-    /// Length of a body, in bytes.
-    pub message_bytes: usize,
-    /// How the SDK waits.
-    pub wait: Wait,
-    /// Where this side runs.
-    pub cores: Cores,
-    /// How long to measure.
-    pub span: Duration,
+    /// Size, waiting, cores, count.
+    pub trips: Trips,
 }
 
 /// Records that are not counted.
-const WARM_UP_COUNT: u64 = 200;
+const WARM_UP_COUNT: usize = 200;
 
-/// Measures publishes one after another; refuses to call a lower level durable.
+/// Measures publishes one after another; refuses to call a lower level by the name of a higher one.
 pub fn measure(publishes: &Publishes) -> Result<Measured, BenchError> {
-    pin(publishes.cores.client);
-    let client = connect(&publishes.server, publishes.wait)?;
-    let settings = TopicSettings { level: Some(publishes.level), ..TopicSettings::default() };
-    client.admin().topic_create(&publishes.topic, settings).map_err(BenchError::Call)?;
-    let config = ProducerConfig::new(&publishes.topic);
-    let mut producer = client.producer(config).map_err(BenchError::Call)?;
-    let body = vec![0x5A; publishes.message_bytes];
+    let Publishes { server, topic, level, trips } = publishes;
+    pin(trips.cores.client);
+    let client = connect(server, trips.wait)?;
+    let settings = TopicSettings { level: Some(*level), ..TopicSettings::default() };
+    client.admin().topic_create(topic, settings).map_err(BenchError::Call)?;
+    let mut producer = client.producer(ProducerConfig::new(topic)).map_err(BenchError::Call)?;
+    let body = vec![0x5A; trips.message_bytes];
     let record = NewRecord::new(&body);
     for _ in 0..WARM_UP_COUNT {
-        publish(&mut producer, &record, publishes.level)?;
+        publish(&mut producer, &record, *level)?;
     }
     let mut spans = Spans::default();
     let all = Moment::now();
-    while all.elapsed() < publishes.span {
+    for _ in 0..trips.count {
         let begun = Moment::now();
-        publish(&mut producer, &record, publishes.level)?;
+        publish(&mut producer, &record, *level)?;
         spans.add(begun.elapsed());
     }
-    let (bytes, wait) = (publishes.message_bytes, publishes.wait.word());
-    let setting = format!("{bytes} B, {}, {wait}", level_word(publishes.level));
+    let setting =
+        format!("{} B, {}, {}", trips.message_bytes, level_word(*level), trips.wait.word());
     Ok(Measured::new("publish", setting, &spans, all.elapsed()))
 }
 
@@ -62,7 +55,7 @@ fn publish(
 ) -> Result<(), BenchError> {
     let receipt = producer.send(record).map_err(BenchError::Send)?;
     if receipt.level < level {
-        return Err(BenchError::Outcome("the receipt has a lower level than the topic"));
+        return Err(BenchError::Outcome("the receipt has a lower level than was asked for"));
     }
     Ok(())
 }

@@ -3,9 +3,9 @@
 //! The same shape as the floor's two hops, so the ratio of the two is what the
 //! bus costs: frames, checksums, routing, deadlines, and the SDK on both ends.
 
-use crate::clock::{Cores, Moment, pin};
+use crate::clock::{Moment, pin};
 use crate::command::BenchError;
-use crate::ends::Wait;
+use crate::floor::{Trips, Wait};
 use crate::measured::{Measured, Spans};
 use client::{
     Client, ClientConfig, NewRecord, Outcome, Requester, RequesterConfig, Responder,
@@ -20,19 +20,13 @@ pub struct Requests {
     pub server: String,
     /// The service; made if it is not there.
     pub service: String,
-    /// Length of request and reply, in bytes.
-    pub message_bytes: usize,
-    /// How the SDK waits.
-    pub wait: Wait,
-    /// Where this side runs.
-    pub cores: Cores,
-    /// How long to measure.
-    pub span: Duration,
+    /// Size, waiting, cores, count.
+    pub trips: Trips,
 }
 
 /// Requests that are not counted.
-const WARM_UP_COUNT: u64 = 2000;
-/// Nothing of a closed loop takes so long.
+const WARM_UP_COUNT: usize = 2000;
+/// Nothing takes so long while one request follows the other.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// A client that waits as `wait` says.
@@ -48,26 +42,26 @@ pub fn connect(server: &str, wait: Wait) -> Result<Client, BenchError> {
 
 /// Measures requests one after another.
 pub fn measure(requests: &Requests) -> Result<Measured, BenchError> {
-    pin(requests.cores.client);
-    let (asking, answering) =
-        (connect(&requests.server, requests.wait)?, connect(&requests.server, requests.wait)?);
-    make_service(&asking, &requests.service)?;
+    let Requests { server, service, trips } = requests;
+    pin(trips.cores.client);
+    let (asking, answering) = (connect(server, trips.wait)?, connect(server, trips.wait)?);
+    let settings = TopicSettings { kind: TopicKind::Service, ..TopicSettings::default() };
+    asking.admin().topic_create(service, settings).map_err(BenchError::Call)?;
     let mut requester = asking.requester(RequesterConfig::default());
-    let config = ResponderConfig::new(&requests.service);
+    let config = ResponderConfig::new(service);
     let mut responder = answering.responder(config).map_err(BenchError::Call)?;
-    let body = vec![0x5A; requests.message_bytes];
-    let mut once = || call(&mut requester, &mut responder, &requests.service, &body);
+    let body = vec![0x5A; trips.message_bytes];
     for _ in 0..WARM_UP_COUNT {
-        once()?;
+        call(&mut requester, &mut responder, service, &body)?;
     }
     let mut spans = Spans::default();
     let all = Moment::now();
-    while all.elapsed() < requests.span {
+    for _ in 0..trips.count {
         let begun = Moment::now();
-        once()?;
+        call(&mut requester, &mut responder, service, &body)?;
         spans.add(begun.elapsed());
     }
-    let setting = format!("{} B, {}", requests.message_bytes, requests.wait.word());
+    let setting = format!("{} B, {}", trips.message_bytes, trips.wait.word());
     Ok(Measured::new("request-reply", setting, &spans, all.elapsed()))
 }
 
@@ -84,16 +78,9 @@ fn call(
     let call = call.ok_or(BenchError::Outcome("the responder was not called in time"))?;
     let answer = NewRecord::new(call.body());
     responder.reply_only(&call, &answer).map_err(BenchError::Call)?;
-    responder.next(Duration::ZERO).map_err(BenchError::Consume)?;
     match requester.poll(DEADLINE) {
         Some((ended, Outcome::Reply(reply))) if ended == ticket && reply.body() == body => Ok(()),
         Some((_, outcome)) => Err(BenchError::Outcome(outcome.name())),
         None => Err(BenchError::Outcome("no outcome")),
     }
-}
-
-fn make_service(client: &Client, service: &str) -> Result<(), BenchError> {
-    let settings = TopicSettings { kind: TopicKind::Service, ..TopicSettings::default() };
-    client.admin().topic_create(service, settings).map_err(BenchError::Call)?;
-    Ok(())
 }
