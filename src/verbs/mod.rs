@@ -46,7 +46,8 @@ enum Verb {
     #[command(subcommand)]
     Config(config::ConfigVerb),
     /// Measure the bus beside what the machine under it costs
-    Bench(bench::Bench),
+    #[command(subcommand)]
+    Bench(::bench::Work),
     #[command(flatten)]
     Tools(tools::verbs::Verb),
 }
@@ -74,7 +75,7 @@ impl CommandLine {
             Verb::Dev(dev) => with_printer(globals, |printer| dev.run(globals, printer)),
             Verb::Server(server) => with_printer(globals, |printer| server.run(globals, printer)),
             Verb::Config(config) => with_printer(globals, |printer| config.run(printer)),
-            Verb::Bench(bench) => with_printer(globals, |printer| bench.run(globals, printer)),
+            Verb::Bench(work) => with_printer(globals, |printer| bench::run(work, globals, printer)),
             Verb::Tools(verb) => tools::verbs::run(verb, globals, Self::command()),
         }
     }
