@@ -1,6 +1,6 @@
 //! Publish: a section gets its offsets, in the log or in a ring, once.
 
-use super::{Publish, PublishRefused, Published, QueueLevel, Store};
+use super::{NoteRefused, Publish, PublishRefused, Published, QueueLevel, Store};
 use crate::batch::SectionHeader;
 use crate::dedup::{Claim, LastUse, Verdict};
 use crate::log::{AppendRefused, Purpose};
@@ -121,11 +121,19 @@ impl Store {
         ring.settle(durable_end);
         let left = ring.reserved_end.0.saturating_sub(queue.end.0);
         let enough = left >= u64::from(publish.count);
+        let mut reserved = Ok(());
         if left <= RESERVATION_OFFSETS / 2 && ring.reserving.is_none() {
-            // Refused for now at worst: the next publish asks again.
-            let _ = self.reserve(publish.queue);
+            reserved = self.reserve(publish.queue);
         }
-        if enough { Ok(()) } else { Err(PublishRefused::Busy) }
+        match reserved {
+            _ if enough => Ok(()),
+            Err(NoteRefused::StorageFull) => {
+                let usage = self.log.usage();
+                Err(PublishRefused::StorageFull { bytes: usage.bytes, bytes_max: usage.bytes_max })
+            }
+            // On its way, or asked for again by the next publish.
+            _ => Err(PublishRefused::Busy),
+        }
     }
 
     /// On a queue that no group reads, the oldest records make room for the newest.

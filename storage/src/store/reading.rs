@@ -132,10 +132,11 @@ impl Reader {
         self.crowded().unwrap_or_else(|| self.plan(ops, Fetch::Index(segment), place))
     }
 
-    /// Reads the first of `places`, and its neighbours unless it is suspect.
+    /// Reads the batch `index`, the first of `places`, and its neighbours unless it is suspect.
     fn fetch_batches(
         &mut self,
         ops: &mut OpIds,
+        index: LogIndex,
         places: impl Iterator<Item = BatchPlace>,
     ) -> Option<OpId> {
         let mut merged: Vec<BatchPlace> = Vec::new();
@@ -150,7 +151,7 @@ impl Reader {
             bytes += place.bytes;
             merged.push(place);
         }
-        let first = *merged.first()?;
+        let first = *merged.first().filter(|first| first.index == index)?;
         let brings = |fetch: &Fetch| match fetch {
             Fetch::Batches(places) => places.iter().any(|place| place.index == first.index),
             Fetch::Index(_) | Fetch::Scan => false,
@@ -271,10 +272,15 @@ impl Store {
         }
         let Self { segments, reader, ops, .. } = self;
         let op = match wanted.cold {
-            None => reader.fetch_batches(ops, segments.batches_from(wanted.index).iter().copied()),
+            None => {
+                let places = segments.batches_from(wanted.index).iter().copied();
+                reader.fetch_batches(ops, wanted.index, places)
+            }
             Some((segment, ordinal)) => {
                 let index = reader.indexes.get(segment).cloned();
-                index.and_then(|index| reader.fetch_batches(ops, index.batches_from(ordinal)))
+                index.and_then(|index| {
+                    reader.fetch_batches(ops, wanted.index, index.batches_from(ordinal))
+                })
             }
         };
         op.map_or_else(|| Err(damaged_up_to(wanted.end())), |op| Err(Read::Wait(op)))
@@ -303,6 +309,7 @@ impl Store {
             let view = batch.map(|bytes| self.log.verify(*place, &bytes.slice(position..end)));
             position = end;
             if let Some(Ok(view)) = view {
+                self.reader.suspects.remove(&place.index);
                 self.reader.bodies.insert(place.index, view.body, place.bytes as usize);
             } else if places.len() > 1 {
                 self.reader.suspects.insert(place.index);

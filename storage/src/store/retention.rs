@@ -1,9 +1,10 @@
 //! Retention: the oldest segment goes by age or by size; a queue's start may move sooner.
 //!
 //! A segment goes whole, and only when the newest durable snapshot covers it:
-//! what it says of positions, leases and the catalog lives on there. Queues
-//! whose retention is shorter than the log's, and rings, are swept a bounded
-//! number a turn. Nobody is asked: a group behind the start gets a gap.
+//! what it says of positions, leases and the catalog lives on there. Until then,
+//! and where a queue keeps less than its log, the queue's start moves alone, in
+//! a sweep of a bounded number a turn; rings drop what is too old. Nobody is
+//! asked: a group behind the start gets a gap.
 
 use super::Store;
 use crate::plan::{FileName, Plan};
@@ -88,7 +89,7 @@ impl Store {
             let cutoff_ns = wall_ns.saturating_sub(retention_ns);
             if let Some(ring) = &mut queue.memory {
                 self.counts.memory_dropped += ring.drop_before(cutoff_ns, &mut self.pool);
-            } else if queue.retention_ns != 0 {
+            } else {
                 queue.forget_before(cutoff_ns);
             }
         }

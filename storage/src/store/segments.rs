@@ -92,5 +92,9 @@ impl Segments {
         while self.hot.front().is_some_and(|hot| hot.number < start.segment) {
             self.hot.pop_front();
         }
+        // A segment whose first batch still gathers has no base in the log yet.
+        if let Some(hot) = self.hot.front().filter(|hot| hot.number == start.segment) {
+            self.start.index = hot.base;
+        }
     }
 }

@@ -76,6 +76,19 @@ fn a_queue_may_keep_less_than_its_log() {
 }
 
 #[test]
+fn what_is_too_old_is_not_served_though_its_segment_is_still_written_to() {
+    let mut house = House::with_queue(&config());
+    house.publish(QUEUE, 2, 10);
+    house.turn();
+    house.wall_ns += 2 * house.config.retention_ns;
+    house.publish(QUEUE, 1, 10);
+    house.mono_ns += 20 * SECOND;
+    house.turns(2);
+    assert_eq!(house.counter("segments_aged_out"), 0);
+    assert_eq!(house.read_all(QUEUE, Offset(0)), (vec![2], vec![(0, 2, GapReason::Retention)]));
+}
+
+#[test]
 fn a_queue_whose_records_all_went_keeps_its_end() {
     let mut house = House::with_queue(&config());
     let quiet = QueueId::new(TopicId(3), 0);
