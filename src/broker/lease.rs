@@ -186,6 +186,17 @@ impl Lease {
         matches!(&self.state, State::Live(reign) if reign.tenant.member == member)
     }
 
+    /// The home of a member that owns the queue or waits for it.
+    pub(super) fn peer_of(&self, member: MemberId) -> Option<Peer> {
+        let granted = match &self.state {
+            State::Granting(granted, _) => granted.as_ref(),
+            State::Vacant | State::Live(_) | State::Draining(..) => None,
+        };
+        let owner = self.owner().map(|reign| &reign.tenant);
+        let known = owner.into_iter().chain(granted).chain(&self.next);
+        known.into_iter().find(|tenant| tenant.member == member).map(|tenant| tenant.peer)
+    }
+
     /// A connection is gone: an owner there ends at once.
     pub(super) fn peer_gone(&mut self, peer: Peer) {
         self.forget_waiting(|tenant| tenant.peer == peer);
@@ -302,5 +313,154 @@ impl Lease {
             State::Draining(_, until_ns) => Some(*until_ns),
             State::Vacant | State::Granting(..) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shard::ConnectionId;
+
+    fn tenant(member: u64) -> Tenant {
+        let slot = u32::try_from(member).expect("small");
+        let connection = ConnectionId { slot, generation: 1 };
+        let peer = Peer { connection, ..Peer::default() };
+        let credit = Credit { records: 10, bytes: 1000 };
+        Tenant { member: MemberId(member), peer, start: Start::First, credit, observe: false }
+    }
+
+    fn reign(member: u64, epoch: u32) -> Reign {
+        let tenant = tenant(member);
+        Reign {
+            tenant,
+            epoch: Epoch(epoch),
+            credit: tenant.credit,
+            cursor: Offset(0),
+            fresh_from: Offset(0),
+            attempts_before: 1,
+            in_flight: 0,
+            retries: Retries::default(),
+            gap: None,
+            waits_for: None,
+            window_full: false,
+        }
+    }
+
+    /// A lease that `member` owns under `epoch`.
+    fn owned(member: u64, epoch: u32) -> Lease {
+        let mut lease = Lease::default();
+        assert!(!lease.want(tenant(member)));
+        begin_next(&mut lease, epoch);
+        lease
+    }
+
+    fn begin_next(lease: &mut Lease, epoch: u32) {
+        let member = lease.to_grant().expect("somebody waits").member.0;
+        lease.noted(Epoch(epoch));
+        assert_eq!(lease.durable(), Some((tenant(member), Epoch(epoch))));
+        lease.begin(reign(member, epoch));
+    }
+
+    fn owner(lease: &Lease) -> Option<u64> {
+        lease.owner().map(|reign| reign.tenant.member.0)
+    }
+
+    #[test]
+    fn the_next_is_granted_only_after_the_owner_has_finished() {
+        let mut lease = owned(1, 1);
+        lease.owner_mut().expect("owned").in_flight = 2;
+        assert!(lease.want(tenant(2)));
+        lease.drain(100);
+        lease.end_drain(99);
+        assert_eq!((lease.to_grant(), owner(&lease)), (None, Some(1)));
+        assert!(lease.live_mut().is_none(), "nothing is delivered while draining");
+        lease.owner_mut().expect("draining").in_flight = 0;
+        lease.end_drain(99);
+        assert_eq!(owner(&lease), None);
+        begin_next(&mut lease, 2);
+        assert_eq!(owner(&lease), Some(2));
+    }
+
+    #[test]
+    fn a_drain_ends_with_its_time() {
+        let mut lease = owned(1, 1);
+        lease.owner_mut().expect("owned").in_flight = 1;
+        lease.want(tenant(2));
+        lease.drain(100);
+        assert_eq!(lease.due_ns(), Some(100));
+        lease.end_drain(100);
+        assert_eq!(lease.to_grant(), Some(tenant(2)));
+    }
+
+    #[test]
+    #[should_panic(expected = "invariant 1")]
+    fn a_grant_beside_an_owner_is_a_defect() {
+        owned(1, 1).noted(Epoch(2));
+    }
+
+    #[test]
+    fn a_grant_that_nobody_wants_any_more_is_not_given() {
+        let mut lease = Lease::default();
+        lease.want(tenant(1));
+        lease.noted(Epoch(1));
+        lease.want(tenant(2));
+        assert_eq!((lease.to_grant(), lease.durable()), (None, None));
+        assert_eq!(lease.to_grant(), Some(tenant(2)));
+        lease.noted(Epoch(2));
+        assert_eq!(lease.peer_of(MemberId(2)), Some(tenant(2).peer));
+        lease.peer_gone(tenant(2).peer);
+        assert_eq!((lease.durable(), lease.to_grant()), (None, None));
+    }
+
+    #[test]
+    fn who_is_gone_ends_at_once_and_neither_waits_nor_returns() {
+        let mut lease = owned(1, 1);
+        lease.owner_mut().expect("owned").in_flight = 1;
+        lease.owner_mut().expect("owned").cursor = Offset(5);
+        lease.peer_gone(tenant(1).peer);
+        assert_eq!((owner(&lease), lease.to_grant()), (None, None));
+        assert_eq!(lease.seen_end, Some(Offset(5)));
+        lease.want(tenant(2));
+        assert!(!lease.unwant(MemberId(2)));
+        assert_eq!(lease.to_grant(), None);
+    }
+
+    #[test]
+    fn an_owner_starts_over_after_a_reset() {
+        let mut lease = owned(1, 1);
+        lease.owner_mut().expect("owned").cursor = Offset(5);
+        assert_eq!(lease.start_over(Offset(2)), Some((tenant(1), Epoch(1))));
+        assert_eq!((lease.to_grant(), lease.seen_end), (Some(tenant(1)), Some(Offset(2))));
+        lease.noted(Epoch(3));
+        assert_eq!(lease.start_over(Offset(0)), None);
+        assert_eq!((lease.durable(), lease.to_grant()), (None, Some(tenant(1))));
+    }
+
+    #[test]
+    fn the_window_counts_what_lies_above_the_floor_but_no_gap() {
+        let mut reign = reign(1, 1);
+        reign.cursor = Offset(7);
+        assert_eq!(reign.room(Offset(0), 10), 3);
+        assert_eq!(reign.room(Offset(7), 10), 10);
+        reign.gap = Some(4..6);
+        assert_eq!(reign.room(Offset(0), 10), 5);
+        assert_eq!(reign.room(Offset(5), 10), 9);
+        assert_eq!(reign.room(Offset(0), 3), 0);
+        assert!(reign.has_delivered(Offset(3), Offset(0)));
+        for offset in [4, 5, 7] {
+            assert!(!reign.has_delivered(Offset(offset), Offset(0)), "{offset}");
+        }
+        assert!(!reign.has_delivered(Offset(3), Offset(4)));
+    }
+
+    #[test]
+    fn credit_is_bounded_both_ways() {
+        let mut credit = Credit { records: 1, bytes: 5 };
+        credit.spend(3, 100);
+        assert!(credit.is_spent());
+        credit.add(Credit { records: u64::MAX, bytes: 1 });
+        assert_eq!(credit, Credit { records: Credit::MAX.records, bytes: 1 });
+        credit.add(Credit { records: 0, bytes: u64::MAX });
+        assert_eq!(credit, Credit::MAX);
     }
 }

@@ -149,6 +149,19 @@ impl Leases {
         self.unnoted.insert(key);
     }
 
+    /// The member's connection is gone, and was perhaps before the queue was assigned to it.
+    fn forget_home(&mut self, key: LeaseKey, member: MemberId) {
+        let Some(peer) = self.table.get(&key).and_then(|lease| lease.peer_of(member)) else {
+            return;
+        };
+        if let Some(keys) = self.of_peer.get_mut(&peer) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.of_peer.remove(&peer);
+            }
+        }
+    }
+
     fn of_topic(&self, topic: TopicId) -> Vec<LeaseKey> {
         let first = (QueueId::new(topic, 0), GroupId(0));
         let last = (QueueId::new(topic, u16::MAX), GroupId(u32::MAX));
@@ -184,6 +197,9 @@ impl Broker {
         member: MemberId,
         reason: Option<RevokeReason>,
     ) {
+        if reason.is_none() {
+            self.leases.forget_home(key, member);
+        }
         let Some(lease) = self.leases.get_mut(key) else { return };
         let is_owner = lease.unwant(member);
         match reason {
@@ -382,7 +398,7 @@ impl Broker {
 
     /// A position was moved by an operator: its lease, if there is one, begins anew from there.
     pub(super) fn restart_lease(&mut self, turn: &mut Turn<'_>, key: LeaseKey, floor: Offset) {
-        let Some(lease) = self.leases.get_mut(key) else { return };
+        let lease = self.leases.table.entry(key).or_default();
         if let Some(owner) = lease.start_over(floor) {
             self.tell_revoked(turn, key.0, owner, (0, RevokeReason::Reset));
         }

@@ -284,8 +284,7 @@ impl Broker {
     /// The queues of a topic that this shard owns.
     fn own_queues(&self, topic: TopicId) -> Vec<QueueId> {
         let (own, shard_count) = (self.settings.shard, self.settings.shard_count);
-        let queues =
-            self.catalogue.replica().topic(topic).into_iter().flat_map(Topic::queues);
+        let queues = self.catalogue.replica().topic(topic).into_iter().flat_map(Topic::queues);
         queues.filter(|queue| shard_of(*queue, shard_count) == own).collect()
     }
 

@@ -261,7 +261,8 @@ fn a_closed_connection_frees_its_queues_at_once() {
     house.join(second, shared("g"));
     house.got(second);
     house.close(first);
-    let assignments = |got: &[Got]| got.iter().filter(|got| matches!(got, Got::Assigned { .. })).count();
+    let assignments =
+        |got: &[Got]| got.iter().filter(|got| matches!(got, Got::Assigned { .. })).count();
     assert_eq!(assignments(&house.got(second)), 4);
     for queue in &queues {
         house.publish(*queue, &["b"]);

@@ -56,7 +56,8 @@ impl Got {
             let (from, to, reason) = (deliver.gap_from(), deliver.gap_to(), deliver.gap_reason());
             return Self::Gap { queue, from, to, reason };
         }
-        let body = |record: wire::record::Record<'_>| String::from_utf8_lossy(record.body).into_owned();
+        let body =
+            |record: wire::record::Record<'_>| String::from_utf8_lossy(record.body).into_owned();
         let bodies: Vec<String> = records(section).map(|(record, _)| body(record)).collect();
         assert_eq!(bodies.len(), deliver.count() as usize);
         let (first, attempt) = (deliver.first_offset(), deliver.attempt());
@@ -192,6 +193,14 @@ impl House {
         self.run();
     }
 
+    /// A sign of life; its answer is taken off.
+    pub(crate) fn ping(&mut self, peer: Peer) {
+        self.send(peer, (Kind::Ping, 0), &[], |builder| {
+            table::Unsubscribe::create(builder, &table::UnsubscribeArgs { member: 0 })
+        });
+        assert_eq!(self.next(peer).kind(), Kind::Pong);
+    }
+
     pub(crate) fn unsubscribe(&mut self, peer: Peer, member: u64) {
         self.ask(peer, Kind::Unsubscribe, |builder| {
             table::Unsubscribe::create(builder, &table::UnsubscribeArgs { member })
@@ -205,7 +214,12 @@ pub(crate) fn fresh(queue: QueueId, epoch: u32, first: u64, bodies: &[&str]) -> 
 }
 
 /// Records as they are delivered at some attempt.
-pub(crate) fn again(queue: QueueId, epoch: u32, (first, attempt): (u64, u32), bodies: &[&str]) -> Got {
+pub(crate) fn again(
+    queue: QueueId,
+    epoch: u32,
+    (first, attempt): (u64, u32),
+    bodies: &[&str],
+) -> Got {
     let bodies = bodies.iter().map(|body| (*body).to_owned()).collect();
     Got::Records { queue: queue.0, epoch, first, bodies, attempt }
 }

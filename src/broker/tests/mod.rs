@@ -2,6 +2,7 @@
 
 mod catalog_flow;
 mod consume_flow;
+mod consume_walk;
 mod consumer;
 pub(crate) mod harness;
 mod memory_disk;

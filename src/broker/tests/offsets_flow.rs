@@ -115,7 +115,6 @@ fn a_reset_ends_a_drain_and_starts_from_its_place() {
     assert_eq!(house.got(peer), expected);
 }
 
-
 #[test]
 fn groups_are_listed_and_described() {
     let (mut house, queues) = house();
@@ -156,7 +155,12 @@ fn groups_are_listed_and_described() {
 }
 
 /// First offset, bodies, end and gap of a fetch.
-fn fetch(house: &mut House, queue: QueueId, offset: u64, records_max: u32) -> (u64, Vec<String>, u64, u64) {
+fn fetch(
+    house: &mut House,
+    queue: QueueId,
+    offset: u64,
+    records_max: u32,
+) -> (u64, Vec<String>, u64, u64) {
     let peer = house.connect(0);
     house.ask(peer, Kind::Fetch, |builder| {
         let args = table::FetchArgs { queue: queue.0, offset, records_max, bytes_max: 0 };
