@@ -5,10 +5,9 @@
 //! come between any two effects.
 
 use crate::disk::SimDisk;
-use crate::faults::{Faults, Fired};
+use crate::faults::Faults;
 use crate::random::Random;
-use crate::trace::Trace;
-use crate::world::{Happening, LinkId, Schedule};
+use crate::world::{LinkId, Schedule};
 use bytes::Bytes;
 use defibus::broker::Broker;
 use defibus::broker::catalog::Catalogue;
@@ -358,7 +357,7 @@ impl Node {
                 world.trace.note(&format!("halt {code}: {reason}"));
                 return Fate::Died;
             }
-            Effect::Stop => self.seats[index(shard)].stopped = true,
+            Effect::Stop => self.stop(shard, world),
         }
         Fate::Runs
     }
@@ -404,6 +403,15 @@ impl Node {
 
     fn close(&mut self, shard: ShardId, connection: ConnectionId, world: &mut Schedule) {
         if let Some(link) = self.find(shard, connection) {
+            world.broker_closes(shard, link.link);
+        }
+    }
+
+    /// A shard that stopped has no connections any more.
+    fn stop(&mut self, shard: ShardId, world: &mut Schedule) {
+        let seat = &mut self.seats[index(shard)];
+        seat.stopped = true;
+        for link in seat.links.iter_mut().filter_map(Option::take) {
             world.broker_closes(shard, link.link);
         }
     }

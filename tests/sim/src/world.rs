@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 use wire::ShardId;
 
 const MILLISECOND_NS: u64 = 1_000_000;
+/// A run has some tens of thousands; more is a shard that keeps itself busy.
+const HAPPENINGS_MAX: u64 = 200_000;
 /// A node is started again this long after it died.
 const RESTART_NS: u64 = 30 * MILLISECOND_NS;
 
@@ -272,8 +274,13 @@ impl World {
     pub fn run(&mut self) -> Result<(), String> {
         let end_ns = self.heal_ns + 120_000 * MILLISECOND_NS;
         let mut is_healed = false;
+        let mut happenings = 0_u64;
         while let Some((key, happening)) = self.schedule.calendar.pop_first() {
             self.advance(key.0);
+            happenings += 1;
+            if happenings > HAPPENINGS_MAX {
+                return Err(format!("liveness: a loop without end: {}", self.unfinished()));
+            }
             if key.0 > end_ns {
                 return Err(format!("liveness: not finished at {} ms: {}", end_ns / MILLISECOND_NS, self.unfinished()));
             }
