@@ -29,6 +29,9 @@ pub use producer::Producer;
 pub use requester::Requester;
 pub use responder::Responder;
 
+/// A turn while closing, in nanoseconds: the peer need not say anything any more.
+const CLOSING_TURN_NS: u64 = 1_000_000;
+
 /// What the parts of a client share.
 type Shared = Rc<RefCell<Driver>>;
 
@@ -98,10 +101,15 @@ impl Client {
     pub fn close(self, wait: Duration) {
         let mut driver = self.driver.borrow_mut();
         let until_ns = driver.after(wait);
-        driver.push();
+        driver.session.advance();
         driver.session.say_goodbye();
-        while driver.has_outgoing() && driver.after(Duration::ZERO) < until_ns {
-            driver.poll(until_ns);
+        loop {
+            driver.push();
+            let now_ns = driver.after(Duration::ZERO);
+            if !driver.has_outgoing() || now_ns >= until_ns {
+                return;
+            }
+            driver.poll(until_ns.min(now_ns + CLOSING_TURN_NS));
         }
     }
 }

@@ -21,13 +21,13 @@ struct Seen {
 
 /// One queue of the only topic.
 #[derive(Debug, Default)]
-pub struct Queue {
+pub(crate) struct Queue {
     /// Encoded records.
-    pub records: Vec<Vec<u8>>,
+    pub(crate) records: Vec<Vec<u8>>,
     /// Everything below is consumed.
-    pub floor: u64,
+    pub(crate) floor: u64,
     /// Consumed above the floor.
-    pub acked: Vec<u64>,
+    pub(crate) acked: Vec<u64>,
     lease_epoch: u32,
     member: u64,
     /// Connection of the member.
@@ -38,27 +38,27 @@ pub struct Queue {
 
 /// A node with one topic.
 #[derive(Debug)]
-pub struct FakeNode {
+pub(crate) struct FakeNode {
     /// Name of the topic, and of the service.
-    pub topic: String,
+    pub(crate) topic: String,
     /// Its queues.
-    pub queues: Vec<Queue>,
+    pub(crate) queues: Vec<Queue>,
     /// Each shard's address; queue n lives on shard n modulo their number.
-    pub addresses: Vec<String>,
+    pub(crate) addresses: Vec<String>,
     /// Whether resent sections are recognised. Off: the negative control.
-    pub recognises: bool,
+    pub(crate) recognises: bool,
     /// Assignments overtake the answer to the subscription.
-    pub answers_late: bool,
+    pub(crate) answers_late: bool,
     /// The next publishes meet these; `None`: accepted.
-    pub refusals: VecDeque<Option<ErrorCode>>,
+    pub(crate) refusals: VecDeque<Option<ErrorCode>>,
     /// Publish frames per connection.
-    pub publishes: BTreeMap<usize, u32>,
+    pub(crate) publishes: BTreeMap<usize, u32>,
     /// Pings heard.
-    pub pings: u32,
+    pub(crate) pings: u32,
     /// Requests heard.
-    pub requests: u32,
+    pub(crate) requests: u32,
     /// Epoch of each producer id.
-    pub epochs: BTreeMap<u64, u32>,
+    pub(crate) epochs: BTreeMap<u64, u32>,
     seen: BTreeMap<(u64, u64), Seen>,
     streams: BTreeMap<usize, Vec<u8>>,
     /// Frames to other connections than the one that spoke.
@@ -69,7 +69,7 @@ pub struct FakeNode {
 
 impl FakeNode {
     /// A node with one shard.
-    pub fn new(queue_count: usize) -> Self {
+    pub(crate) fn new(queue_count: usize) -> Self {
         Self {
             topic: "A10-20190001".to_owned(),
             queues: (0..queue_count).map(|_| Queue::default()).collect(),
@@ -90,13 +90,13 @@ impl FakeNode {
     }
 
     /// Bodies of a queue, in order.
-    pub fn bodies(&self, queue: usize) -> Vec<Vec<u8>> {
+    pub(crate) fn bodies(&self, queue: usize) -> Vec<Vec<u8>> {
         let encoded = self.queues[queue].records.iter();
         encoded.flat_map(|bytes| records(bytes).map(|(record, _)| record.body.to_vec())).collect()
     }
 
     /// A connection is gone; leases of its members are void.
-    pub fn disconnected(&mut self, connection: usize) {
+    pub(crate) fn disconnected(&mut self, connection: usize) {
         self.streams.remove(&connection);
         for queue in &mut self.queues {
             if queue.member != 0 && queue.connection == connection {
@@ -106,7 +106,7 @@ impl FakeNode {
     }
 
     /// Takes bytes of a connection; returns what it is to be sent.
-    pub fn receive(&mut self, connection: usize, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn receive(&mut self, connection: usize, bytes: &[u8]) -> Vec<u8> {
         let mut stream = self.streams.remove(&connection).unwrap_or_default();
         stream.extend_from_slice(bytes);
         let mut out = Vec::new();
@@ -404,7 +404,7 @@ impl FakeNode {
     }
 
     /// Frames for connections that did not speak just now.
-    pub fn take_mail(&mut self) -> Vec<(usize, Vec<u8>)> {
+    pub(crate) fn take_mail(&mut self) -> Vec<(usize, Vec<u8>)> {
         std::mem::take(&mut self.mail)
     }
 }

@@ -1,0 +1,176 @@
+//! The blocking driver over real sockets, against a node in memory that cuts lines at chosen bytes.
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "a fake answers what tests ask, and no more")]
+mod fake;
+
+use client::{
+    Client, ClientConfig, ConnectError, ConsumerConfig, Item, NewRecord, Outcome, ProducerConfig,
+    RequesterConfig, Waiting,
+};
+use fake::FakeNode;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A node behind a listener; each connection may carry so many bytes there and back, the last ones all.
+struct Served {
+    address: String,
+    thread: JoinHandle<FakeNode>,
+}
+
+/// Serves connections one after another until `cuts` is used up and a client says goodbye or goes.
+#[expect(clippy::disallowed_methods, reason = "a node needs a thread of its own")]
+fn serve(mut node: FakeNode, cuts: Vec<(usize, usize)>) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = listener.local_addr().expect("bound").to_string();
+    let thread = std::thread::spawn(move || {
+        let last = std::iter::once((usize::MAX, usize::MAX));
+        for (name, (there, back)) in cuts.into_iter().chain(last).enumerate() {
+            let (stream, _) = listener.accept().expect("a client connects");
+            carry(&mut node, name, stream, (there, back));
+            node.disconnected(name);
+        }
+        node
+    });
+    Served { address, thread }
+}
+
+fn carry(node: &mut FakeNode, name: usize, mut stream: TcpStream, budget: (usize, usize)) {
+    let (mut there, mut back) = budget;
+    let mut buffer = [0; 4096];
+    while there > 0 && back > 0 {
+        let room = buffer.len().min(there);
+        let Ok(count @ 1..) = stream.read(&mut buffer[..room]) else { return };
+        there -= count;
+        let mut answer = node.receive(name, &buffer[..count]);
+        for (to, frame) in node.take_mail() {
+            assert_eq!(to, name, "one connection at a time");
+            answer.extend(frame);
+        }
+        let bytes = answer.len().min(back);
+        back -= bytes;
+        if stream.write_all(&answer[..bytes]).is_err() {
+            return;
+        }
+    }
+}
+
+fn connect(address: &str, waiting: Waiting) -> Client {
+    let config = ClientConfig { waiting, ..ClientConfig::new(address) };
+    Client::connect(config).expect("connects")
+}
+
+#[test]
+fn a_pipeline_survives_cut_lines_without_loss_or_double() {
+    for waiting in [Waiting::Sleep, Waiting::Spin, Waiting::SpinThenSleep(SECOND / 20)] {
+        let node = FakeNode::new(2);
+        let topic = node.topic.clone();
+        let cuts = vec![(700, 100_000), (100_000, 900), (1500, 1500), (333, 100_000)];
+        let served = serve(node, cuts);
+        let client = connect(&served.address, waiting);
+        let config = ProducerConfig { batch_records: 2, ..ProducerConfig::new(topic) };
+        let mut producer = client.producer(config).expect("opened");
+        let bodies: Vec<String> = (0..60).map(|nth| nth.to_string()).collect();
+        for (body, queue) in bodies.iter().zip([0, 1].into_iter().cycle()) {
+            producer.enqueue(&NewRecord::new(body.as_bytes()).queue(queue)).expect("room");
+        }
+        assert!(producer.flush(10 * SECOND), "all settled");
+        let mut accepted = 0;
+        while let Some((_, result)) = producer.next_receipt(Duration::ZERO) {
+            result.expect("accepted");
+            accepted += 1;
+        }
+        assert_eq!(accepted, 60);
+        drop(producer);
+        client.close(SECOND);
+        let node = served.thread.join().expect("the node ended");
+        for queue in 0..2 {
+            let expected: Vec<Vec<u8>> = bodies
+                .iter()
+                .skip(queue)
+                .step_by(2)
+                .map(|body| body.clone().into_bytes())
+                .collect();
+            assert_eq!(node.bodies(queue), expected, "queue {queue}, {waiting:?}");
+        }
+    }
+}
+
+#[test]
+fn requests_end_once_each_across_cut_lines() {
+    let node = FakeNode::new(1);
+    let service = node.topic.clone();
+    let served = serve(node, vec![(900, 100_000), (100_000, 700)]);
+    let client = connect(&served.address, Waiting::Sleep);
+    let mut requester = client.requester(RequesterConfig::default());
+    let mut outcomes = (0, 0);
+    for nth in 0..40_u32 {
+        let body = nth.to_le_bytes();
+        let outcome = requester.request(&service, &NewRecord::new(&body), SECOND).expect("room");
+        match outcome {
+            Outcome::Reply(reply) => {
+                assert_eq!(reply.body(), body);
+                outcomes.0 += 1;
+            }
+            other => {
+                assert_eq!(other, Outcome::Unknown);
+                outcomes.1 += 1;
+            }
+        }
+    }
+    assert_eq!(outcomes.0 + outcomes.1, 40);
+    assert!((1..=2).contains(&outcomes.1), "each cut met at most one: {outcomes:?}");
+    assert_eq!(requester.outstanding(), 0);
+    drop(requester);
+    client.close(SECOND);
+    served.thread.join().expect("the node ended");
+}
+
+#[test]
+fn a_consumer_takes_everything_and_its_acks_arrive() {
+    let node = FakeNode::new(2);
+    let topic = node.topic.clone();
+    let served = serve(node, Vec::new());
+    let client = connect(&served.address, Waiting::Sleep);
+    let mut producer = client.producer(ProducerConfig::new(topic.as_str())).expect("opened");
+    let records: Vec<NewRecord<'_>> =
+        [b"a", b"b", b"c", b"d"].iter().map(|body| NewRecord::new(*body)).collect();
+    assert!(producer.send_batch(&records).iter().all(Result::is_ok));
+    producer
+        .send(&NewRecord::new(b"e").key(b"k").tag(b"t").properties(&[("p", "q")]))
+        .expect("sent");
+    let mut consumer = client.consumer(ConsumerConfig::new(topic, "group")).expect("subscribed");
+    let mut bodies = Vec::new();
+    while bodies.len() < 5 {
+        let item = consumer.next(SECOND).expect("subscribed").expect("something");
+        let Item::Message(message) = item else { panic!("{item:?}") };
+        if message.body() == b"e" {
+            assert_eq!(message.record.properties().iter().collect::<Vec<_>>(), [("p", "q")]);
+            assert_eq!(message.record.body_shared(), "e");
+        }
+        bodies.push(message.body().to_vec());
+        consumer.ack(message.place).expect("our lease");
+    }
+    bodies.sort();
+    assert_eq!(bodies, [b"a", b"b", b"c", b"d", b"e"]);
+    assert_eq!(consumer.next(Duration::ZERO), Ok(None));
+    consumer.close().expect("left");
+    drop(producer);
+    client.close(SECOND);
+    let node = served.thread.join().expect("the node ended");
+    assert_eq!(node.queues.iter().map(|queue| queue.floor).sum::<u64>(), 5);
+}
+
+#[test]
+fn nobody_there_and_somebody_else_there_are_told_apart() {
+    let unused = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = unused.local_addr().expect("bound").to_string();
+    drop(unused);
+    let error = Client::connect(ClientConfig::new(address)).expect_err("nobody listens");
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
+    let error = Client::connect(ClientConfig::new("no address")).expect_err("no address");
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
+}
