@@ -183,6 +183,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_in_the_docs_has_every_key_with_its_default() {
+        let page =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"));
+        let page = page.expect("docs/operations.md is there");
+        let values = flat(&table_of(&NodeConfig::default()), "");
+        for key in KEYS {
+            let value = values.iter().find(|(name, _)| name == key.name).map(|(_, value)| value);
+            let value = value.map_or("unset".to_owned(), |value| {
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            });
+            let row = format!("| `{}` | {value} | {} |", key.name, key.what);
+            assert!(page.lines().any(|line| line == row), "docs/operations.md lacks: {row}");
+        }
+    }
+
+    #[test]
     fn what_is_shown_can_be_read_again() {
         let config = NodeConfig { shards: 3, cores: vec![1, 2, 3], ..NodeConfig::default() };
         let mut loaded = Loaded::default();

@@ -75,7 +75,9 @@ impl CommandLine {
             Verb::Dev(dev) => with_printer(globals, |printer| dev.run(globals, printer)),
             Verb::Server(server) => with_printer(globals, |printer| server.run(globals, printer)),
             Verb::Config(config) => with_printer(globals, |printer| config.run(printer)),
-            Verb::Bench(work) => with_printer(globals, |printer| bench::run(work, globals, printer)),
+            Verb::Bench(work) => {
+                with_printer(globals, |printer| bench::run(work, globals, printer))
+            }
             Verb::Tools(verb) => tools::verbs::run(verb, globals, Self::command()),
         }
     }
