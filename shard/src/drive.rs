@@ -28,6 +28,7 @@ mod memory;
 mod peers;
 mod settle;
 
+use crate::config::NodeMachine;
 use crate::core::{
     CloseCause, ConnectionId, Core, Effects, Event, MachineCounters, Now, OperationId,
 };
@@ -52,6 +53,9 @@ const MAILS_PER_TURN_MAX: usize = 256;
 const ACCEPT_REST_NS: u64 = 50_000_000;
 /// How long connections may take to be sent their last bytes after `Stop`.
 const STOP_NS_MAX: u64 = 1_000_000_000;
+
+/// Entries below which a ring is not worth making.
+const RING_ENTRIES_MIN: u32 = 16;
 
 /// What a completion belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -95,14 +99,7 @@ pub fn drive<C: Core>(core: C, seat: Seat<C::Mail>) -> Result<MachineCounters, S
 /// Makes the machine of a seat.
 fn sit_down<M>(seat: Seat<M>, now_ns: u64) -> Result<Machine<M>, StartError> {
     let config = Arc::clone(&seat.config);
-    let setup = RingSetup {
-        entries: config.ring_entries,
-        sockets: config.sockets(),
-        buffer_count: config.receive_buffer_count,
-        buffer_bytes: config.receive_buffer_bytes,
-        housekeeping_core: config.housekeeping_core,
-    };
-    let ring = Ring::new(setup).map_err(ring_fault)?;
+    let ring = make_ring(&config, seat.shard)?;
     let helper = match &seat.directory {
         Some(dir) => {
             let name = format!("files-{}", seat.shard);
@@ -137,6 +134,34 @@ fn sit_down<M>(seat: Seat<M>, now_ns: u64) -> Result<Machine<M>, StartError> {
         is_stopped: false,
         config,
     })
+}
+
+/// Makes the shard's ring, a smaller one where RLIMIT_MEMLOCK asks for it: slower under load, never wrong.
+fn make_ring(config: &NodeMachine, shard: ShardId) -> Result<Ring<Tag>, StartError> {
+    let mut setup = RingSetup {
+        entries: config.ring_entries,
+        sockets: config.sockets(),
+        buffer_count: config.receive_buffer_count,
+        buffer_bytes: config.receive_buffer_bytes,
+        housekeeping_core: config.housekeeping_core,
+    };
+    loop {
+        match Ring::new(setup) {
+            Err(fault) if fault.errno == libc::ENOMEM && setup.entries > RING_ENTRIES_MIN => {
+                setup.entries /= 2
+            }
+            Err(fault) => return Err(ring_fault(fault)),
+            Ok(ring) if setup.entries == config.ring_entries => return Ok(ring),
+            Ok(ring) => {
+                let (entries, wanted, limit) =
+                    (setup.entries, config.ring_entries, host::memlock_limit());
+                eprintln!(
+                    "warning: shard {shard}: a ring of {entries} entries instead of {wanted}: RLIMIT_MEMLOCK is {limit} bytes; fix: ulimit -l unlimited, or LimitMEMLOCK=infinity"
+                );
+                return Ok(ring);
+            }
+        }
+    }
 }
 
 fn ring_fault(fault: RingFault) -> StartError {
