@@ -110,15 +110,12 @@ fn requests_end_once_each_across_cut_lines() {
     for nth in 0..40_u32 {
         let body = nth.to_le_bytes();
         let outcome = requester.request(&service, &NewRecord::new(&body), SECOND).expect("room");
-        match outcome {
-            Outcome::Reply(reply) => {
-                assert_eq!(reply.body(), body);
-                outcomes.0 += 1;
-            }
-            other => {
-                assert_eq!(other, Outcome::Unknown);
-                outcomes.1 += 1;
-            }
+        if let Outcome::Reply(reply) = outcome {
+            assert_eq!(reply.body(), body);
+            outcomes.0 += 1;
+        } else {
+            assert_eq!(outcome, Outcome::Unknown);
+            outcomes.1 += 1;
         }
     }
     assert_eq!(outcomes.0 + outcomes.1, 40);
