@@ -58,11 +58,14 @@ impl Outgoing {
 
     /// Sends a frame without a body: Ping, Pong, Done.
     pub fn send_bare(&mut self, turn: &mut Turn<'_>, to: Origin, kind: Kind) {
-        let mut bytes = Vec::new();
-        self.writer.write_bare(&mut bytes, kind, to.request_id);
+        let writer = &mut self.writer;
         if to.peer.shard == self.own {
-            turn.effects.send(to.peer.connection, |out| out.extend_from_slice(&bytes));
+            turn.effects.send(to.peer.connection, |out| {
+                writer.write_bare(out, kind, to.request_id);
+            });
         } else {
+            let mut bytes = Vec::new();
+            writer.write_bare(&mut bytes, kind, to.request_id);
             self.mail_frames(turn, to.peer, Bytes::from(bytes));
         }
     }
