@@ -6,22 +6,20 @@
 //!
 //! Shard 0 says who is to have a queue; only the shard of the queue grants. So two
 //! decisions that overtake each other cost a little time, never a second owner. The
-//! machine of one lease is in `lease`.
+//! machine of one lease is in `lease`, the way from wish to reign in `grants`.
 
 use super::deadlines::Deadlines;
-use super::disk::{TIMER_LEASES, Waiter};
+use super::disk::TIMER_LEASES;
 use super::gather::Gather;
-use super::lease::{Credit, Lease, Reign, Start, Tenant};
+use super::lease::{Credit, Lease, Tenant};
 use super::mail::{Origin, Peer};
 use super::members::Joining;
 use super::outgoing::Turn;
 use super::refusal::Refusal;
-use super::retries::Retries;
 use super::step::Broker;
 use shard::Effect;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use storage::plan::OpId;
-use storage::store::QueueEnds;
 use wire::table::{self, RevokeReason};
 use wire::{Epoch, GroupId, Kind, MemberId, Offset, QueueId, TopicId};
 
@@ -162,6 +160,16 @@ impl Leases {
         }
     }
 
+    /// Those `note_later` was said of.
+    pub(super) fn take_unnoted(&mut self) -> BTreeSet<LeaseKey> {
+        std::mem::take(&mut self.unnoted)
+    }
+
+    /// The queue is not there any more.
+    pub(super) fn forget(&mut self, key: LeaseKey) {
+        self.table.remove(&key);
+    }
+
     fn of_topic(&self, topic: TopicId) -> Vec<LeaseKey> {
         let first = (QueueId::new(topic, 0), GroupId(0));
         let last = (QueueId::new(topic, u16::MAX), GroupId(u32::MAX));
@@ -239,107 +247,6 @@ impl Broker {
             let args = table::RevokedArgs { member, queue: queue.0, lease_epoch, drain_ms, reason };
             table::Revoked::create(builder, &args)
         });
-    }
-
-    /// Ends a drain that is over, and notes a grant for whoever waits.
-    pub(super) fn settle(&mut self, turn: &mut Turn<'_>, key: LeaseKey) {
-        let Some(lease) = self.leases.get_mut(key) else { return };
-        lease.end_drain(turn.now.mono_ns);
-        if let Some(tenant) = lease.to_grant() {
-            self.note_grant(key, tenant);
-        }
-    }
-
-    fn note_grant(&mut self, key: LeaseKey, tenant: Tenant) {
-        let (queue, group) = key;
-        let Some(ends) = self.store.ends(queue) else {
-            self.leases.table.remove(&key);
-            return;
-        };
-        let start = self.first_floor(queue, &ends, tenant.start);
-        let seen_end = self.store.position(queue, group).map_or(start, |position| {
-            // What earlier processes may have delivered and not seen consumed ends here.
-            let in_flight_max = u64::try_from(self.settings.in_flight_max).unwrap_or(u64::MAX);
-            position.floor.plus(in_flight_max).min(ends.visible_end)
-        });
-        match self.store.grant(queue, group, start) {
-            Ok((epoch, index)) => {
-                if let Some(lease) = self.leases.get_mut(key) {
-                    lease.seen_end.get_or_insert(seen_end);
-                    lease.noted(epoch);
-                }
-                self.disk.wait(index, Waiter::Grant { queue, group });
-            }
-            Err(_) => self.leases.note_later(key),
-        }
-    }
-
-    /// Where a group without a position begins on this queue.
-    pub(super) fn first_floor(&self, queue: QueueId, ends: &QueueEnds, start: Start) -> Offset {
-        match start {
-            Start::First => ends.start,
-            Start::Last => ends.visible_end,
-            Start::Offset(offset) => offset.clamp(ends.start, ends.visible_end),
-            Start::Time { time_ns } => {
-                let found = self.store.offset_at(queue, time_ns).unwrap_or(ends.visible_end);
-                found.clamp(ends.start, ends.visible_end)
-            }
-        }
-    }
-
-    /// A grant is on the disk: the lease begins.
-    pub(super) fn on_grant_durable(&mut self, turn: &mut Turn<'_>, queue: QueueId, group: GroupId) {
-        let key = (queue, group);
-        let Some(lease) = self.leases.get_mut(key) else { return };
-        if let Some((tenant, epoch)) = lease.durable()
-            && let Some(position) = self.store.position(queue, group)
-        {
-            let floor = position.floor;
-            lease.begin(Reign {
-                tenant,
-                epoch,
-                credit: tenant.credit,
-                cursor: floor,
-                fresh_from: lease.seen_end.unwrap_or(floor),
-                attempts_before: position.grants.saturating_sub(1).max(1),
-                in_flight: 0,
-                retries: Retries::default(),
-                gap: None,
-                waits_for: None,
-                window_full: false,
-            });
-            self.tell_assigned(turn, queue, (tenant, epoch), floor);
-            self.leases.mark(key);
-        }
-        self.settle(turn, key);
-    }
-
-    fn tell_assigned(
-        &mut self,
-        turn: &mut Turn<'_>,
-        queue: QueueId,
-        owner: (Tenant, Epoch),
-        floor: Offset,
-    ) {
-        let (Tenant { member, peer, .. }, epoch) = owner;
-        let to = Origin { peer, request_id: 0 };
-        self.out.send(turn, to, (Kind::Assigned, &[]), |builder| {
-            let args = table::AssignedArgs {
-                member: member.0,
-                queue: queue.0,
-                lease_epoch: epoch.0,
-                floor: floor.0,
-            };
-            table::Assigned::create(builder, &args)
-        });
-    }
-
-    /// Notes that the log had no room for are tried again.
-    pub(super) fn note_again(&mut self, turn: &mut Turn<'_>) {
-        for key in std::mem::take(&mut self.leases.unnoted) {
-            self.close_gap(key);
-            self.settle(turn, key);
-        }
     }
 
     pub(super) fn on_leases_due(&mut self, turn: &mut Turn<'_>) {

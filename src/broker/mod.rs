@@ -13,7 +13,7 @@
 //! | `catalog`, `topics`, `producers` | the versioned truth about topics, kept by shard 0 |
 //! | `publish` | records in, receipts out |
 //! | `members` | who consumes what (shard 0 decides) |
-//! | `lease`, `leases`, `deliver`, `consume`, `retries` | who owns a queue, what it is sent, what it answers |
+//! | `lease`, `leases`, `grants`, `deliver`, `consume`, `retries` | who owns a queue, what it is sent, what it answers |
 //! | `offsets`, `groups`, `fetch` | questions about positions, and reading without a group |
 //! | `gather` | neighbouring sections, read into one frame |
 //! | `requests`, `responders` | request-reply: the pending side and the serving side |
@@ -33,6 +33,7 @@ pub mod disk;
 pub mod dispatch;
 pub mod fetch;
 pub mod gather;
+pub mod grants;
 pub mod groups;
 pub mod lease;
 pub mod leases;
