@@ -78,12 +78,14 @@ enum Tag {
 /// # Errors
 /// The ring or its buffers cannot be made; nothing was stepped then.
 pub fn drive<C: Core>(core: C, seat: Seat<C::Mail>) -> Result<MachineCounters, StartError> {
+    // Before this thread is pinned: a thread begins where its maker may run.
+    let helper = start_helper(&seat)?;
     if let Some(core) = seat.config.cores.get(usize::from(seat.shard.0)) {
         core_affinity::set_for_current(core_affinity::CoreId { id: *core });
     }
     let shard_count = seat.config.shard_count;
     let now_ns = host::mono_ns();
-    let machine = sit_down(seat, now_ns)?;
+    let machine = sit_down(seat, helper, now_ns)?;
     let mut shard = Shard {
         core,
         machine,
@@ -96,23 +98,26 @@ pub fn drive<C: Core>(core: C, seat: Seat<C::Mail>) -> Result<MachineCounters, S
     Ok(shard.machine.counters)
 }
 
+/// Starts the thread for file tasks, if there are files.
+fn start_helper<M>(seat: &Seat<M>) -> Result<Option<Helper>, StartError> {
+    let Some(dir) = &seat.directory else { return Ok(None) };
+    let name = format!("files-{}", seat.shard);
+    let started =
+        Helper::start(name, dir.again(), Arc::clone(&seat.bell), seat.config.housekeeping_core);
+    let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(libc::EAGAIN);
+    started
+        .map(Some)
+        .map_err(|error| StartError::Kernel { what: "starting a thread", errno: errno(error) })
+}
+
 /// Makes the machine of a seat.
-fn sit_down<M>(seat: Seat<M>, now_ns: u64) -> Result<Machine<M>, StartError> {
+fn sit_down<M>(
+    seat: Seat<M>,
+    helper: Option<Helper>,
+    now_ns: u64,
+) -> Result<Machine<M>, StartError> {
     let config = Arc::clone(&seat.config);
     let ring = make_ring(&config, seat.shard)?;
-    let helper = match &seat.directory {
-        Some(dir) => {
-            let name = format!("files-{}", seat.shard);
-            let started =
-                Helper::start(name, dir.again(), Arc::clone(&seat.bell), config.housekeeping_core);
-            let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(libc::EAGAIN);
-            Some(started.map_err(|error| StartError::Kernel {
-                what: "starting a thread",
-                errno: errno(error),
-            })?)
-        }
-        None => None,
-    };
     Ok(Machine {
         ring,
         connections: Connections::default(),
@@ -148,7 +153,7 @@ fn make_ring(config: &NodeMachine, shard: ShardId) -> Result<Ring<Tag>, StartErr
     loop {
         match Ring::new(setup) {
             Err(fault) if fault.errno == libc::ENOMEM && setup.entries > RING_ENTRIES_MIN => {
-                setup.entries /= 2
+                setup.entries /= 2;
             }
             Err(fault) => return Err(ring_fault(fault)),
             Ok(ring) if setup.entries == config.ring_entries => return Ok(ring),
@@ -208,6 +213,7 @@ impl<C: Core> Shard<C> {
     /// Sends what is queued, without the core.
     fn see_off(&mut self) {
         let until_ns = host::mono_ns() + STOP_NS_MAX;
+        self.machine.is_ending = true;
         for id in self.machine.connections.ids().collect::<Vec<_>>() {
             self.machine.end(id, CloseCause::Asked);
         }

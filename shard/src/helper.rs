@@ -19,8 +19,8 @@ const TASKS_MAX: usize = 256;
 pub(crate) struct Done {
     pub(crate) operation: OperationId,
     pub(crate) result: Result<(), IoFault>,
-    /// A prepared segment, opened for direct IO.
-    pub(crate) opened: Option<(FileId, File)>,
+    /// A file that is not what it was before; a prepared segment is opened for direct IO.
+    pub(crate) changed: Option<(FileId, Option<File>)>,
 }
 
 /// One shard's helper thread, seen from the shard.
@@ -117,14 +117,15 @@ impl Work {
 
     fn carry_out(&mut self, operation: OperationId, task: &FileTask) -> Done {
         let result = self.dir.apply(task);
-        let opened = match (result, task) {
-            (Ok(()), FileTask::Prepare { segment, .. }) => {
+        let changed = match task {
+            FileTask::Prepare { segment, .. } => {
                 let file = FileId::Segment(*segment);
-                self.dir.open_direct(file).ok().map(|opened| (file, opened))
+                Some((file, self.dir.open_direct(file).ok()))
             }
-            _ => None,
+            FileTask::Replace { file, .. } | FileTask::Remove { file } => Some((*file, None)),
+            FileTask::WriteAt { .. } | FileTask::WriteSuperblock { .. } => None,
         };
-        Done { operation, result: result.map_err(IoFault::from), opened }
+        Done { operation, result: result.map_err(IoFault::from), changed }
     }
 }
 
@@ -148,7 +149,7 @@ mod tests {
             ended.extend(
                 helper
                     .take_done()
-                    .map(|done| (done.operation.0, done.result, done.opened.is_some())),
+                    .map(|done| (done.operation.0, done.result, done.changed.is_some())),
             );
             std::hint::spin_loop();
         }

@@ -2,6 +2,16 @@
 //!
 //! The only crate with IO, a clock, threads and `unsafe` (in `sys`, the cellar).
 //!
+//! | file | holds |
+//! |---|---|
+//! | `core` | the contract: events, effects, and the one function a shard drives |
+//! | `config`, `seat` | what a node is made with; what each shard's thread is given |
+//! | `drive` | one shard's loop |
+//! | `wheel`, `mailbox`, `helper` | timers; letters between shards; file tasks off the core |
+//! | `data`, `directory` | the node's directory and each shard's |
+//! | `probe`, `process`, `floor` | what the host offers; signals, seeds, exits; what the least loop does |
+//! | `sys` | the cellar |
+//!
 //! ```text
 //! let data = DataDir::open(path)?;                        // locked
 //! let (seats, handle) = prepare(&config, Some(&data))?;   // listeners, mailboxes; real ports

@@ -197,18 +197,18 @@ impl Disk {
         operation: OperationId,
         task: FileTask,
     ) -> Result<(), IoFault> {
-        if let FileTask::Remove { file } | FileTask::Replace { file, .. } = &task {
-            self.files.remove(file);
-        }
         let helper = self.helper.as_mut().ok_or(NO_DATA)?;
         if helper.give(operation, task) { Ok(()) } else { Err(IoFault::Errno(libc::EBUSY)) }
     }
 
     /// The next task that ended.
     pub(super) fn take_done(&mut self) -> Option<(OperationId, Result<(), IoFault>)> {
-        let Done { operation, result, opened } = self.helper.as_mut()?.take_done()?;
-        if let Some((id, file)) = opened {
-            self.keep(id, file);
+        let Done { operation, result, changed } = self.helper.as_mut()?.take_done()?;
+        if let Some((id, opened)) = changed {
+            self.files.remove(&id);
+            if let Some(file) = opened {
+                self.keep(id, file);
+            }
         }
         Some((operation, result))
     }

@@ -3,7 +3,8 @@
 use super::{config, sit};
 use bytes::Bytes;
 use shard::{
-    DataDir, Effect, Event, FileFault, FileId, FileTask, IoFault, OperationId, ShardDir, prepare,
+    DataDir, Effect, Event, FileFault, FileId, FileTask, Idle, IoFault, NodeMachine, OperationId,
+    ShardDir, prepare,
 };
 use std::collections::VecDeque;
 use std::sync::mpsc;
@@ -16,7 +17,15 @@ pub(crate) type Answer = (u64, Result<Option<Bytes>, IoFault>);
 
 /// Runs effects one after another, each when the one before is answered.
 pub(crate) fn answers(data: Option<&DataDir>, effects: Vec<Effect<u64>>) -> Vec<Answer> {
-    let (seats, handle) = prepare(&config(), data).expect("a node");
+    answers_under(&config(), data, effects)
+}
+
+fn answers_under(
+    config: &NodeMachine,
+    data: Option<&DataDir>,
+    effects: Vec<Effect<u64>>,
+) -> Vec<Answer> {
+    let (seats, handle) = prepare(config, data).expect("a node");
     let (seen, answers) = mpsc::channel();
     let count = effects.len();
     let mut waiting: VecDeque<Effect<u64>> = effects.into();
@@ -93,6 +102,42 @@ fn a_flush_is_on_the_disk_and_read_back() {
     let mut found = vec![0; 24576];
     dir.read(FileId::Segment(1), 0, &mut found).expect("read");
     assert_eq!(found, expected);
+}
+
+/// On one core, spinning would keep the fsync thread from ever running; with a housekeeping core it does not.
+#[test]
+fn flushes_end_under_every_policy_also_on_one_core() {
+    let cores = shard::probe::host().expect("io_uring").cores;
+    let (first, last) = (cores[0], cores[cores.len() - 1]);
+    for idle in [Idle::Spin, Idle::Adaptive, Idle::Block] {
+        for housekeeping_core in [None, Some(last)] {
+            let place = tempfile::tempdir().expect("a place");
+            let (data, _) = opened(&place);
+            let config = NodeMachine { idle, cores: vec![first], housekeeping_core, ..config() };
+            let mut order =
+                vec![file(0, FileTask::Prepare { segment: 1, bytes: MIB, zeroed: true })];
+            order.extend((1..20).map(|number| flush(number, None, number * 4096, blocks(1, 1))));
+            let answers = answers_under(&config, Some(&data), order);
+            assert!(answers.iter().all(|(_, result)| result.is_ok()), "{answers:?}");
+        }
+    }
+}
+
+#[test]
+fn a_replaced_file_is_read_as_it_is_now() {
+    let place = tempfile::tempdir().expect("a place");
+    let (data, _) = opened(&place);
+    let id = FileId::Snapshot(1);
+    let replace =
+        |number, value| file(number, FileTask::Replace { file: id, bytes: blocks(value, 1) });
+    let read = |number| Effect::Read {
+        operation: OperationId(number),
+        file: id,
+        position: 0,
+        bytes: 4096,
+    };
+    let answers = answers(Some(&data), vec![replace(1, 1), read(2), replace(3, 2), read(4)]);
+    assert_eq!((&answers[1].1, &answers[3].1), (&Ok(Some(blocks(1, 1))), &Ok(Some(blocks(2, 1)))));
 }
 
 #[test]
