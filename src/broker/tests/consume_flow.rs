@@ -365,10 +365,10 @@ fn a_start_counts_only_without_a_position() {
         house.join(peer, wish);
         let got = house.got(peer);
         house.close(peer);
-        match got.first() {
-            Some(Got::Assigned { floor, .. }) => *floor,
-            other => panic!("not assigned: {other:?}"),
-        }
+        let Some(Got::Assigned { floor, .. }) = got.first() else {
+            panic!("not assigned: {got:?}")
+        };
+        *floor
     };
     assert_eq!(floor_of(shared("first")), 0);
     assert_eq!(floor_of(Wish { start: StartAt::Last, ..shared("last") }), 3);

@@ -96,15 +96,15 @@ pub(crate) const TOPIC: &str = "A10-orders";
 impl House {
     /// Makes `TOPIC` with so many queues; returns its id.
     pub(crate) fn with_topic(&mut self, queue_count: u16, level: Level) -> TopicId {
-        self.make_topic(table::TopicCreateArgs { queue_count, level, ..Default::default() })
+        self.make_topic(&table::TopicCreateArgs { queue_count, level, ..Default::default() })
     }
 
     /// Makes `TOPIC`; returns its id.
-    pub(crate) fn make_topic(&mut self, args: table::TopicCreateArgs<'static>) -> TopicId {
+    pub(crate) fn make_topic(&mut self, args: &table::TopicCreateArgs<'static>) -> TopicId {
         let peer = self.connect(0);
         self.ask(peer, Kind::TopicCreate, |builder| {
             let name = Some(builder.create_string(TOPIC));
-            table::TopicCreate::create(builder, &table::TopicCreateArgs { name, ..args })
+            table::TopicCreate::create(builder, &table::TopicCreateArgs { name, ..*args })
         });
         let info = self.next(peer);
         let info = info.frame().read::<table::TopicInfo<'_>>().expect("a topic is made");
@@ -146,10 +146,9 @@ impl House {
     /// Subscribes, and returns the member.
     pub(crate) fn join(&mut self, peer: Peer, wish: Wish<'_>) -> u64 {
         self.subscribe(peer, wish);
-        match Got::of(&self.next(peer)) {
-            Got::Subscribed { member } => member,
-            other => panic!("not subscribed: {other:?}"),
-        }
+        let got = Got::of(&self.next(peer));
+        let Got::Subscribed { member } = got else { panic!("not subscribed: {got:?}") };
+        member
     }
 
     /// Everything the peer received and did not look at yet.

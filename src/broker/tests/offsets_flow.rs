@@ -102,9 +102,10 @@ fn a_reset_ends_a_drain_and_starts_from_its_place() {
     let operator = house.connect(0);
     ask_reset(&mut house, operator, StartAt::Offset, 1);
     house.next(operator);
-    let reasons = house.got(peer).into_iter().filter_map(|got| match got {
-        Got::Revoked { reason, drain_ms, .. } => Some((reason, drain_ms)),
-        _ => None,
+    let got = house.got(peer).into_iter();
+    let reasons = got.filter_map(|got| {
+        let Got::Revoked { reason, drain_ms, .. } = got else { return None };
+        Some((reason, drain_ms))
     });
     let expected = [(RevokeReason::Unsubscribed, 1000), (RevokeReason::Reset, 0)];
     assert_eq!(reasons.collect::<Vec<_>>(), expected);
@@ -213,7 +214,7 @@ fn retention_is_told_as_a_gap_and_moves_the_floor() {
     let mut house = House::new(1);
     let queue_count = 1;
     let args = table::TopicCreateArgs { queue_count, retention_ms: 5000, ..Default::default() };
-    let queue = QueueId::new(house.make_topic(args), 0);
+    let queue = QueueId::new(house.make_topic(&args), 0);
     house.publish(queue, &["a", "b", "c"]);
     let peer = house.connect(0);
     house.join(peer, shared("g"));
@@ -237,7 +238,7 @@ fn a_gap_waits_for_what_is_in_flight_before_it() {
     let mut house = House::new(1);
     let queue_count = 1;
     let args = table::TopicCreateArgs { queue_count, retention_ms: 5000, ..Default::default() };
-    let queue = QueueId::new(house.make_topic(args), 0);
+    let queue = QueueId::new(house.make_topic(&args), 0);
     house.publish(queue, &["a", "b"]);
     let peer = house.connect(0);
     let member = house.join(peer, Wish { credit: (1, 1 << 20), ..shared("g") });
