@@ -1,17 +1,20 @@
 //! Index file: where each section of a sealed segment is, written beside it as `<number>.idx`.
 //!
 //! ```text
-//!   header 64 | batches: index, position, bytes | queues: id, first entry, count | entries | zero to 4 KiB
+//!   header 64 | batches: index, position, bytes | entries | queues: id, first entry, count | zero to 4 KiB
 //! ```
 //!
 //! Queues are sorted by id, the entries of each by offset, so the file follows
 //! from the segment alone: built at the seal or rebuilt by scanning, it has the
 //! same bytes. It is a cache: lost or damaged, it is built again.
 //! One checksum covers everything after it. All numbers are little-endian.
+//! Entries are written and summed up as they come, so that no turn does it for
+//! a whole segment.
 
 use crate::log::BatchPlace;
 use crate::queue::Entry;
 use bytes::Bytes;
+use crc32fast::Hasher;
 use std::ops::Range;
 use wire::{LogIndex, Offset, QueueId};
 use zerocopy::little_endian::{U32, U64};
@@ -86,13 +89,18 @@ pub(crate) enum ColdLookup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IndexDamaged;
 
-/// Gathers an index file, queue by queue in the order of their ids.
+/// Gathers an index file, entry by entry, in the order of queues and offsets.
 #[derive(Debug)]
 pub(crate) struct IndexWriter {
     segment: u64,
     batches: Vec<BatchPlace>,
     queues: Vec<QueueLayout>,
-    entries: Vec<EntryLayout>,
+    entry_count: u32,
+    /// Room for the header, the batches, the entries so far.
+    bytes: Vec<u8>,
+    /// Over everything after the header, up to `summed_end`.
+    sum: Hasher,
+    summed_end: usize,
 }
 
 /// An index file in memory, as it was read.
@@ -106,55 +114,12 @@ pub(crate) struct SegmentIndex {
 }
 
 impl IndexWriter {
-    /// For a segment with these batches, in their order.
-    pub(crate) const fn new(segment: u64, batches: Vec<BatchPlace>) -> Self {
-        Self { segment, batches, queues: Vec::new(), entries: Vec::new() }
-    }
-
-    /// Adds the sections of a queue, sorted by offset. Those of unknown batches are left out.
-    pub(crate) fn queue<'a>(&mut self, queue: QueueId, entries: impl Iterator<Item = &'a Entry>) {
-        let first_entry = self.entries.len();
-        for entry in entries {
-            let batch = self.batches.binary_search_by_key(&entry.index, |place| place.index);
-            let Ok(batch) = batch else { continue };
-            self.entries.push(EntryLayout {
-                first_offset: entry.first_offset.0.into(),
-                batch: narrow(batch),
-                section_position: entry.section_position.into(),
-                count: entry.count.into(),
-            });
-        }
-        let entry_count = self.entries.len() - first_entry;
-        if entry_count > 0 {
-            self.queues.push(QueueLayout {
-                queue: queue.0.into(),
-                first_entry: narrow(first_entry),
-                entry_count: narrow(entry_count),
-            });
-        }
-    }
-
-    /// The whole file; a multiple of 4 KiB.
-    pub(crate) fn finish(self) -> Bytes {
-        let header = HeaderLayout {
-            magic: MAGIC,
-            checksum: 0.into(),
-            version: VERSION.into(),
-            segment: self.segment.into(),
-            batch_count: narrow(self.batches.len()),
-            queue_count: narrow(self.queues.len()),
-            entry_count: narrow(self.entries.len()),
-            zero: [0; 28],
-        };
-        let mut bytes = Vec::with_capacity(
-            HEADER_BYTES
-                + self.batches.len() * size_of::<BatchLayout>()
-                + self.queues.as_bytes().len()
-                + self.entries.as_bytes().len()
-                + BLOCK_BYTES,
-        );
-        bytes.extend_from_slice(header.as_bytes());
-        for place in &self.batches {
+    /// For a segment with these batches, in their order, and about so many sections.
+    pub(crate) fn new(segment: u64, batches: Vec<BatchPlace>, sections: usize) -> Self {
+        let parts = batches.len() * size_of::<BatchLayout>() + sections * size_of::<EntryLayout>();
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + parts + BLOCK_BYTES);
+        bytes.resize(HEADER_BYTES, 0);
+        for place in &batches {
             let layout = BatchLayout {
                 index: place.index.0.into(),
                 position: place.position.into(),
@@ -162,12 +127,66 @@ impl IndexWriter {
             };
             bytes.extend_from_slice(layout.as_bytes());
         }
-        bytes.extend_from_slice(self.queues.as_bytes());
-        bytes.extend_from_slice(self.entries.as_bytes());
-        bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), 0);
-        let checksum = crc32fast::hash(&bytes[CHECKED_FROM..]);
-        bytes[8..CHECKED_FROM].copy_from_slice(&checksum.to_le_bytes());
-        Bytes::from(bytes)
+        Self {
+            segment,
+            batches,
+            queues: Vec::new(),
+            entry_count: 0,
+            bytes,
+            sum: Hasher::new(),
+            summed_end: HEADER_BYTES,
+        }
+    }
+
+    /// Adds the next section. One of an unknown batch is left out.
+    pub(crate) fn entry(&mut self, queue: QueueId, entry: &Entry) {
+        let batch = self.batches.binary_search_by_key(&entry.index, |place| place.index);
+        let Ok(batch) = batch else { return };
+        let layout = EntryLayout {
+            first_offset: entry.first_offset.0.into(),
+            batch: narrow(batch),
+            section_position: entry.section_position.into(),
+            count: entry.count.into(),
+        };
+        self.bytes.extend_from_slice(layout.as_bytes());
+        match self.queues.last_mut().filter(|last| last.queue.get() == queue.0) {
+            Some(last) => last.entry_count += 1,
+            None => self.queues.push(QueueLayout {
+                queue: queue.0.into(),
+                first_entry: self.entry_count.into(),
+                entry_count: 1.into(),
+            }),
+        }
+        self.entry_count += 1;
+    }
+
+    /// Sums up what was added: call it once in a while, it costs as much as was added since.
+    pub(crate) fn sum_up(&mut self) {
+        self.sum.update(&self.bytes[self.summed_end..]);
+        self.summed_end = self.bytes.len();
+    }
+
+    /// The whole file; a multiple of 4 KiB.
+    pub(crate) fn finish(mut self) -> Bytes {
+        let header = HeaderLayout {
+            magic: MAGIC,
+            checksum: 0.into(),
+            version: VERSION.into(),
+            segment: self.segment.into(),
+            batch_count: narrow(self.batches.len()),
+            queue_count: narrow(self.queues.len()),
+            entry_count: self.entry_count.into(),
+            zero: [0; 28],
+        };
+        self.bytes.extend_from_slice(self.queues.as_bytes());
+        self.bytes.resize(self.bytes.len().next_multiple_of(BLOCK_BYTES), 0);
+        self.sum_up();
+        let mut sum = Hasher::new();
+        sum.update(&header.as_bytes()[CHECKED_FROM..]);
+        sum.combine(&self.sum);
+        self.bytes[..HEADER_BYTES].copy_from_slice(header.as_bytes());
+        self.bytes[8..CHECKED_FROM].copy_from_slice(&sum.finalize().to_le_bytes());
+        Bytes::from(self.bytes)
     }
 }
 
@@ -185,9 +204,9 @@ impl SegmentIndex {
         };
         let parts = || {
             let batches = part(0, header.batch_count, size_of::<BatchLayout>())?;
-            let queues = part(batches.end, header.queue_count, size_of::<QueueLayout>())?;
-            let entries = part(queues.end, header.entry_count, size_of::<EntryLayout>())?;
-            (entries.end <= rest.len()).then_some((batches, queues, entries))
+            let entries = part(batches.end, header.entry_count, size_of::<EntryLayout>())?;
+            let queues = part(entries.end, header.queue_count, size_of::<QueueLayout>())?;
+            (queues.end <= rest.len()).then_some((batches, queues, entries))
         };
         let (batches, queues, entries) = parts().filter(|_| wanted).ok_or(IndexDamaged)?;
         Ok(Self { segment, batches, queues, entries, bytes: bytes.slice(HEADER_BYTES..) })
@@ -262,10 +281,17 @@ mod tests {
             section_position: 56,
             count: 5,
         };
-        let mut writer = IndexWriter::new(3, vec![place(10, 8192), place(11, 12288)]);
-        writer.queue(QueueId(7), [entry(0, 10), entry(5, 11), entry(20, 11)].iter());
-        writer.queue(QueueId(8), [entry(1, 12)].iter());
-        writer.queue(QueueId(9), [entry(100, 10)].iter());
+        let mut writer = IndexWriter::new(3, vec![place(10, 8192), place(11, 12288)], 4);
+        for (queue, entry) in [
+            (7, entry(0, 10)),
+            (7, entry(5, 11)),
+            (7, entry(20, 11)),
+            (8, entry(1, 12)),
+            (9, entry(100, 10)),
+        ] {
+            writer.entry(QueueId(queue), &entry);
+            writer.sum_up();
+        }
         writer.finish()
     }
 

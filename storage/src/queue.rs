@@ -20,6 +20,7 @@
 use crate::memory::MemoryRing;
 use crate::store::QueueLevel;
 use std::collections::VecDeque;
+use std::ops::Range;
 use wire::{LogIndex, Offset};
 
 /// One section, as the index remembers it.
@@ -186,9 +187,15 @@ impl QueueIndex {
         }
     }
 
-    /// The entries of batches below `end`: those of the oldest segment in memory.
-    pub(crate) fn below(&self, end: LogIndex) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().take_while(move |entry| entry.index < end)
+    /// The entries of batches in `batches` from the offset `from` on.
+    pub(crate) fn within(
+        &self,
+        batches: Range<LogIndex>,
+        from: Offset,
+    ) -> impl Iterator<Item = &Entry> {
+        let after = self.entries.partition_point(|entry| entry.first_offset < from);
+        let below = self.entries.range(after..).take_while(move |entry| entry.index < batches.end);
+        below.filter(move |entry| entry.index >= batches.start)
     }
 
     /// Lets the entries of a sealed segment go: they are in its index file now.

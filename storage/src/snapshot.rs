@@ -26,6 +26,7 @@ use crate::memory::MemoryRing;
 use crate::positions::{Held, Position, Positions};
 use crate::queue::{Queue, QueueIndex, Run};
 use bytes::Bytes;
+use crc32fast::Hasher;
 use std::collections::VecDeque;
 use wire::{Epoch, GroupId, LogIndex, Offset, ProducerId, QueueId, ShardId};
 use zerocopy::little_endian::{U16, U32, U64, U128};
@@ -105,11 +106,13 @@ pub(crate) struct SnapshotWriter {
     bytes: Vec<u8>,
     chunk: Option<(usize, ChunkKind, LogIndex)>,
     count: u32,
+    /// Over everything after the header, up to the last chunk's end: no turn sums up all of it.
+    sum: Hasher,
 }
 
 impl SnapshotWriter {
     pub(crate) fn new() -> Self {
-        Self { bytes: vec![0; HEADER_BYTES], chunk: None, count: 0 }
+        Self { bytes: vec![0; HEADER_BYTES], chunk: None, count: 0, sum: Hasher::new() }
     }
 
     pub(crate) fn begin(&mut self, kind: ChunkKind, stamp: LogIndex) {
@@ -132,6 +135,7 @@ impl SnapshotWriter {
             bytes: U64::new((self.bytes.len() - items_at) as u64),
         };
         self.bytes[at..items_at].copy_from_slice(layout.as_bytes());
+        self.sum.update(&self.bytes[at..]);
     }
 
     fn item(&mut self, layout: &(impl IntoBytes + Immutable)) {
@@ -239,9 +243,11 @@ impl SnapshotWriter {
             shard: U16::new(owner.shard.0),
             zero: [0; 30],
         };
+        let mut sum = Hasher::new();
+        sum.update(&layout.as_bytes()[CHECKED_FROM..]);
+        sum.combine(&self.sum);
         self.bytes[..HEADER_BYTES].copy_from_slice(layout.as_bytes());
-        let checksum = crc32fast::hash(&self.bytes[CHECKED_FROM..]);
-        self.bytes[8..CHECKED_FROM].copy_from_slice(&checksum.to_le_bytes());
+        self.bytes[8..CHECKED_FROM].copy_from_slice(&sum.finalize().to_le_bytes());
         Bytes::from(self.bytes)
     }
 }

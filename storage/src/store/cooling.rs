@@ -1,7 +1,7 @@
 //! Cooling: the entries of a sealed segment go from memory into its index file.
 //!
 //! ```text
-//!   building, <= 1000 queues a turn --Replace--> writing --done--> releasing, <= 1000 queues a turn
+//!   building --Replace--> writing --done--> releasing      a bounded piece of either a turn
 //! ```
 //!
 //! Until a queue is released its entries serve reads; from then on its run
@@ -12,10 +12,12 @@ use super::Store;
 use crate::index_file::IndexWriter;
 use crate::plan::{FileName, OpId, Plan};
 use crate::snapshot::ColdSegment;
-use wire::{LogIndex, QueueId};
+use wire::{LogIndex, Offset, QueueId};
 
 /// Queues handled in one turn.
 const QUEUES_PER_TURN_MAX: usize = 1000;
+/// Entries written to an index file in one turn.
+const ENTRIES_PER_TURN_MAX: usize = 4096;
 /// Hot segments kept: the one being written, and the newest sealed.
 const HOT_SEGMENTS: usize = 2;
 
@@ -23,10 +25,13 @@ const HOT_SEGMENTS: usize = 2;
 #[derive(Debug)]
 struct Segment {
     number: u64,
-    /// Exclusive end of its batches.
+    /// Its batches.
+    base: LogIndex,
     end: LogIndex,
     queues: Vec<QueueId>,
+    /// Of `queues`, the next to be handled, and from which offset on.
     next: usize,
+    next_offset: Offset,
 }
 
 #[derive(Debug)]
@@ -42,15 +47,6 @@ pub(super) struct Cooling {
     job: Option<(Segment, Step)>,
     /// The log needs room: only the segment being written stays hot.
     pressed: bool,
-}
-
-impl Segment {
-    /// The next queues to be handled.
-    fn piece(&mut self) -> std::ops::Range<usize> {
-        let start = self.next;
-        self.next = (start + QUEUES_PER_TURN_MAX).min(self.queues.len());
-        start..self.next
-    }
 }
 
 impl Cooling {
@@ -98,8 +94,9 @@ impl Store {
         let mut queues = std::mem::take(&mut hot.queues);
         queues.sort_unstable();
         queues.dedup();
-        let writer = IndexWriter::new(hot.number, hot.batches.clone());
-        let segment = Segment { number: hot.number, end, queues, next: 0 };
+        let writer = IndexWriter::new(hot.number, hot.batches.clone(), hot.sections);
+        let (number, base) = (hot.number, hot.base);
+        let segment = Segment { number, base, end, queues, next: 0, next_offset: Offset(0) };
         Some((segment, Step::Building(writer)))
     }
 
@@ -109,16 +106,24 @@ impl Store {
         mut writer: IndexWriter,
         plans: &mut Vec<Plan>,
     ) -> Step {
-        let piece = segment.piece();
-        let base = self.segments.start.index;
-        for id in &segment.queues[piece] {
-            if let Some(queue) = self.queues.get(id) {
-                let entries = queue.index.below(segment.end).filter(|entry| entry.index >= base);
-                writer.queue(*id, entries);
+        let mut room = ENTRIES_PER_TURN_MAX;
+        while let Some(id) = segment.queues.get(segment.next) {
+            // A queue that was removed since costs a look-up, too.
+            room = room.saturating_sub(1);
+            let batches = segment.base..segment.end;
+            let index = self.queues.get(id).map(|queue| &queue.index);
+            let entries = index.map(|index| index.within(batches, segment.next_offset));
+            for entry in entries.into_iter().flatten() {
+                if room == 0 {
+                    segment.next_offset = entry.first_offset;
+                    writer.sum_up();
+                    return Step::Building(writer);
+                }
+                room -= 1;
+                writer.entry(*id, entry);
             }
-        }
-        if segment.next < segment.queues.len() {
-            return Step::Building(writer);
+            segment.next += 1;
+            segment.next_offset = Offset(0);
         }
         segment.next = 0;
         let bytes = writer.finish();
@@ -130,7 +135,8 @@ impl Store {
 
     /// Lets go of the entries of some queues; `None` when all are done.
     fn release(&mut self, segment: &mut Segment) -> Option<Step> {
-        let piece = segment.piece();
+        let piece = segment.next..(segment.next + QUEUES_PER_TURN_MAX).min(segment.queues.len());
+        segment.next = piece.end;
         for id in &segment.queues[piece] {
             if let Some(queue) = self.queues.get_mut(id) {
                 queue.index.trim(self.segments.start);

@@ -109,9 +109,9 @@ impl Rebuild {
 
     fn finish(mut self) -> Bytes {
         self.entries.sort_by_key(|(queue, entry)| (*queue, entry.first_offset));
-        let mut writer = IndexWriter::new(self.segment, self.batches);
-        for queue in self.entries.chunk_by(|one, next| one.0 == next.0) {
-            writer.queue(queue[0].0, queue.iter().map(|(_, entry)| entry));
+        let mut writer = IndexWriter::new(self.segment, self.batches, self.entries.len());
+        for (queue, entry) in &self.entries {
+            writer.entry(*queue, entry);
         }
         writer.finish()
     }

@@ -25,6 +25,8 @@ pub(super) struct HotSegment {
     pub(super) batches: Vec<BatchPlace>,
     /// Queues with sections in it, each once.
     pub(super) queues: Vec<QueueId>,
+    /// How many there are in it.
+    pub(super) sections: usize,
 }
 
 /// What the index knows of the log's segments.
@@ -47,6 +49,7 @@ impl Segments {
                 base,
                 batches: Vec::new(),
                 queues: Vec::new(),
+                sections: 0,
             });
         }
     }
@@ -55,6 +58,7 @@ impl Segments {
     pub(super) fn touch(&mut self, id: QueueId, queue: &Queue, index: LogIndex) {
         let Some(hot) = self.hot.back_mut() else { return };
         debug_assert!(index >= hot.base, "sections arrive in log order");
+        hot.sections += 1;
         if queue.index.entries.back().is_none_or(|entry| entry.index < hot.base) {
             hot.queues.push(id);
         }
