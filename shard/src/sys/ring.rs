@@ -491,3 +491,77 @@ pub(crate) fn facts() -> Result<RingFacts, i32> {
 fn build_with_no_sqarray() -> bool {
     IoUring::<io_uring::squeue::Entry>::builder().setup_no_sqarray().build(8).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::host::WakeUp;
+    use crate::sys::pool::Block;
+    use std::sync::Arc;
+
+    fn ring() -> Ring<u32> {
+        let setup = RingSetup {
+            entries: 8,
+            sockets: 1,
+            buffer_count: 1,
+            buffer_bytes: 4096,
+            housekeeping_core: None,
+        };
+        Ring::new(setup).expect("tests need io_uring")
+    }
+
+    #[test]
+    fn a_full_queue_is_submitted_and_every_operation_ends_once() {
+        let mut ring = ring();
+        let file = Arc::new(std::fs::File::open("/dev/zero").expect("a device"));
+        for tag in 0..100 {
+            let read =
+                Operation::Read { file: Arc::clone(&file), block: Block::zeroed(64), position: 0 };
+            ring.push(tag, read);
+        }
+        let (mut completions, mut tags) = (Vec::new(), Vec::new());
+        while tags.len() < 100 {
+            ring.wait(None);
+            ring.reap(&mut completions, 7);
+            tags.extend(completions.drain(..).map(|completion| completion.tag));
+        }
+        tags.sort_unstable();
+        assert!(tags.iter().copied().eq(0..100));
+        assert!(ring.full_queues > 0 && ring.is_quiet());
+    }
+
+    #[test]
+    fn a_cancelled_operation_gives_its_buffer_back_only_when_it_ended() {
+        let mut ring = ring();
+        let wake_up = Arc::new(WakeUp::new().expect("an eventfd"));
+        let key = ring.push(1, Operation::Watch(Arc::clone(&wake_up)));
+        ring.submit();
+        ring.push(2, Operation::Cancel(key));
+        assert_eq!(Arc::strong_count(&wake_up), 2, "the kernel may still look at it");
+        let mut completions = Vec::new();
+        while completions.len() < 2 {
+            ring.wait(None);
+            ring.reap(&mut completions, 2);
+        }
+        assert_eq!(Arc::strong_count(&wake_up), 1);
+        let watch = completions.iter().find(|completion| completion.tag == 1).expect("ended");
+        assert!(watch.result == -libc::ECANCELED && !watch.more);
+    }
+
+    #[test]
+    fn a_dropped_ring_lets_go_of_everything_once_the_kernel_is_quiet() {
+        let wake_up = Arc::new(WakeUp::new().expect("an eventfd"));
+        let file = Arc::new(std::fs::File::open("/dev/zero").expect("a device"));
+        for is_submitted in [true, false] {
+            let mut ring = ring();
+            ring.push(1, Operation::Watch(Arc::clone(&wake_up)));
+            let block = Block::zeroed(8 << 20);
+            ring.push(2, Operation::Read { file: Arc::clone(&file), block, position: 0 });
+            if is_submitted {
+                ring.submit();
+            }
+            drop(ring);
+            assert_eq!((Arc::strong_count(&wake_up), Arc::strong_count(&file)), (1, 1));
+        }
+    }
+}
