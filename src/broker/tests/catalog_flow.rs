@@ -279,6 +279,33 @@ fn a_long_history_is_kept_short_and_survives() {
 }
 
 #[test]
+fn more_changes_than_may_be_on_their_way_wait_their_turn() {
+    const OPENINGS: u32 = 1500;
+    let mut house = House::new(2);
+    let peers = [house.connect(0), house.connect(1)];
+    assert_eq!(open_producer(&mut house, peers[0], 0), (1, 1));
+    house.disks_are_silent = true;
+    for opening in 0..OPENINGS {
+        let peer = peers[usize::from(opening % 2 == 1)];
+        house.send(peer, (Kind::ProducerOpen, 1), &[], |builder| {
+            table::ProducerOpen::create(builder, &table::ProducerOpenArgs { producer: 1 })
+        });
+    }
+    house.run();
+    house.disks_are_silent = false;
+    house.run();
+    let mut epochs = Vec::new();
+    for peer in peers {
+        while let Some(received) = house.try_next(peer) {
+            let opened: table::ProducerOpened<'_> = received.frame().read().expect("opened");
+            epochs.push(opened.epoch());
+        }
+    }
+    epochs.sort_unstable();
+    assert_eq!(epochs, (2..=OPENINGS + 1).collect::<Vec<u32>>());
+}
+
+#[test]
 fn a_change_goes_on_when_who_asked_for_it_is_gone() {
     let mut house = House::new(2);
     let (gone, stays) = (house.connect(1), house.connect(0));

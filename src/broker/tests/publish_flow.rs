@@ -259,6 +259,30 @@ fn a_deleted_topic_takes_nothing_and_its_name_makes_another() {
 }
 
 #[test]
+fn publishes_that_find_the_batch_full_are_held_and_keep_their_order() {
+    const PUBLISHES: u64 = 40;
+    let (mut house, peer) = house(&EVENT);
+    house.disks_are_silent = true;
+    let body = vec![1; 30_000];
+    for number in 0..PUBLISHES {
+        send(&mut house, peer, &to_queue(u16::from(number % 2 == 0)), &[&body]);
+    }
+    house.run();
+    assert!(house.try_next(peer).is_none());
+    house.disks_are_silent = false;
+    house.run();
+    let mut next_offset = [0, 0];
+    for _ in 0..PUBLISHES {
+        let received = house.next(peer);
+        let receipt: table::Receipt<'_> = received.frame().read().expect("a Receipt");
+        let next = &mut next_offset[usize::from(receipt.queue() == queue(1))];
+        assert_eq!(receipt.first_offset(), *next, "in order, none lost, none twice");
+        *next += 1;
+    }
+    assert_eq!(next_offset, [PUBLISHES / 2, PUBLISHES / 2]);
+}
+
+#[test]
 fn stats_tell_what_a_shard_did() {
     let (mut house, peer) = house(&EVENT);
     let before = stats(&mut house, peer, 0);
