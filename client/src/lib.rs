@@ -3,7 +3,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `blocking` | the driver for plain threads: caller-driven, no background thread, may spin |
-//! | `tokio`, `glommio` | the async drivers, each behind the feature of its name |
+//! | `asynchronous` | the async driver, over a small trait for the runtime |
+//! | `tokio`, `glommio` | that driver for each runtime, behind the feature of its name |
 //! | `session` | what all drivers share: the state machine of a client, without IO |
 //! | `config` | what a client, producer, consumer, requester, responder is made with |
 //! | `error` | what can go wrong, one type per operation |
@@ -28,17 +29,23 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "tokio", feature = "glommio"))]
+pub mod asynchronous;
 pub mod blocking;
 pub mod catalog;
 mod clock;
 pub mod config;
 pub mod delivery;
 pub mod error;
+#[cfg(feature = "glommio")]
+pub mod glommio;
 pub mod outcome;
 pub mod placement;
 pub mod receipt;
 pub mod record;
 mod session;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 pub use blocking::{Admin, Client, Consumer, Producer, Requester, Responder};
 pub use catalog::{

@@ -29,8 +29,11 @@ pub(crate) enum Phase {
         /// When.
         until_ns: u64,
     },
-    /// The driver is connecting.
-    Connecting,
+    /// The driver is connecting; it must be done by then.
+    Connecting {
+        /// When, monotonic.
+        until_ns: u64,
+    },
     /// Hello is sent; Welcome must come by then.
     Greeting {
         /// When, monotonic.
@@ -177,7 +180,7 @@ impl Connection {
     pub(crate) fn outgoing(&self) -> &[u8] {
         match self.phase {
             Phase::Greeting { .. } | Phase::Ready => &self.outbox[self.outbox_start..],
-            Phase::Idle | Phase::Pausing { .. } | Phase::Connecting => &[],
+            Phase::Idle | Phase::Pausing { .. } | Phase::Connecting { .. } => &[],
         }
     }
 
@@ -202,7 +205,9 @@ impl Connection {
     /// What the timers ask for. Bytes that arrived meanwhile must have been received first.
     pub(crate) fn due(&mut self, now_ns: u64) -> Due {
         match self.phase {
-            Phase::Greeting { until_ns } if until_ns <= now_ns => Due::Dead,
+            Phase::Connecting { until_ns } | Phase::Greeting { until_ns } if until_ns <= now_ns => {
+                Due::Dead
+            }
             Phase::Ready => {
                 let silent = self.heard_ns < self.pinged_ns;
                 let since_ns = now_ns.saturating_sub(self.pinged_ns);
@@ -215,22 +220,25 @@ impl Connection {
                 }
                 Due::Nothing
             }
-            Phase::Idle | Phase::Pausing { .. } | Phase::Connecting | Phase::Greeting { .. } => {
-                Due::Nothing
-            }
+            Phase::Idle
+            | Phase::Pausing { .. }
+            | Phase::Connecting { .. }
+            | Phase::Greeting { .. } => Due::Nothing,
         }
     }
 
     /// When `due` or `connects_now` is to be asked again, monotonic.
     pub(crate) fn wake_ns(&self, now_ns: u64) -> u64 {
         match self.phase {
-            Phase::Pausing { until_ns } | Phase::Greeting { until_ns } => until_ns,
+            Phase::Pausing { until_ns }
+            | Phase::Connecting { until_ns }
+            | Phase::Greeting { until_ns } => until_ns,
             Phase::Ready => {
                 let ping_ns = self.pinged_ns.saturating_add(self.ping_every_ns);
                 let dead_ns = (self.pinged_ns + self.silence_ns_max) - self.ping_every_ns;
                 if ping_ns > now_ns { ping_ns } else { dead_ns }
             }
-            Phase::Idle | Phase::Connecting => u64::MAX,
+            Phase::Idle => u64::MAX,
         }
     }
 }

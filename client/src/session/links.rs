@@ -4,7 +4,7 @@
 //! straight to the shard that owns the queue. A shard that cannot be reached twice
 //! is served through home until home is welcomed again: the node forwards.
 
-use super::connection::{Connection, Due};
+use super::connection::{Connection, Due, Phase};
 use super::pending::{Owner, Question};
 use super::{HOME, Session};
 use crate::catalog::NodeInfo;
@@ -51,7 +51,21 @@ impl Session {
 
     /// The driver began to connect.
     pub(crate) fn connecting(&mut self, index: usize) {
-        self.connections[index].phase = super::connection::Phase::Connecting;
+        let until_ns = self.now.mono_ns.saturating_add(nanoseconds(self.config.connect_timeout));
+        self.connections[index].phase = Phase::Connecting { until_ns };
+        self.wake_at(until_ns);
+    }
+
+    /// Whether the driver is still to connect.
+    #[cfg(any(feature = "tokio", feature = "glommio"))]
+    pub(crate) fn is_connecting(&self, index: usize) -> bool {
+        matches!(self.connections[index].phase, Phase::Connecting { .. })
+    }
+
+    /// Whether anything written is still to be sent.
+    #[cfg(any(feature = "tokio", feature = "glommio"))]
+    pub(crate) fn has_outgoing(&self) -> bool {
+        self.connections.iter().any(|connection| !connection.outgoing().is_empty())
     }
 
     /// The socket is open.

@@ -208,7 +208,8 @@ impl Session {
         CallError::NotSent
     }
 
-    fn wake_at(&mut self, at_ns: u64) {
+    /// Has `tick` called at this time at the latest, monotonic.
+    pub(crate) fn wake_at(&mut self, at_ns: u64) {
         self.wake_ns = self.wake_ns.min(at_ns);
     }
 

@@ -68,6 +68,13 @@ impl RequesterState {
         Some(outcome)
     }
 
+    /// A request was given up by its caller; its question is closed.
+    #[cfg(any(feature = "tokio", feature = "glommio"))]
+    pub(crate) fn abandoned(&mut self, ticket: RequestTicket) {
+        self.unsent.retain(|unsent| unsent.request_id != ticket.0);
+        self.outstanding -= 1;
+    }
+
     /// Requests begun whose outcome was not taken.
     pub(crate) fn outstanding(&self) -> usize {
         self.outstanding

@@ -110,6 +110,19 @@ impl Session {
         }
     }
 
+    /// Nobody waits for this request's outcome any more: it is cancelled, and nothing of it comes.
+    #[cfg(any(feature = "tokio", feature = "glommio"))]
+    pub(crate) fn abandon_request(&mut self, key: usize, ticket: RequestTicket) {
+        self.cancel_request(key, ticket);
+        let still_open = self.pending.remove(ticket.0).is_some();
+        let Some(requester) = self.requesters.get_mut(key) else { return };
+        if still_open {
+            requester.abandoned(ticket);
+        } else {
+            requester.take_outcome(ticket);
+        }
+    }
+
     /// Sends the requests that wait, each requester's in order.
     pub(super) fn request_all(&mut self) {
         for key in 0..self.requesters.key_end() {
