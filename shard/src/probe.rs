@@ -1,7 +1,7 @@
 //! Probe: what this host offers the machine, asked before anything starts and by `defibus doctor`.
 
 use crate::data::DataDirError;
-use crate::sys::{host, ring};
+use crate::sys::{host, operation};
 use std::fmt::{Display, Formatter};
 use std::net::SocketAddr;
 use wire::ErrorCode;
@@ -147,7 +147,7 @@ pub struct Host {
 /// # Errors
 /// `io_uring` is forbidden or lacks something the machine cannot do without.
 pub fn host() -> Result<Host, StartError> {
-    let facts = ring::facts().map_err(no_ring)?;
+    let facts = operation::facts().map_err(no_ring)?;
     if !facts.missing.is_empty() {
         return Err(StartError::IoUringIncomplete {
             missing: facts.missing,

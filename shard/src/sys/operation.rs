@@ -1,9 +1,10 @@
-//! Operation: what the kernel can be asked to do, and everything it may touch while doing it.
+//! Operation: what the kernel can be asked to do, everything it may touch while doing it, and whether it can.
 
-use super::host::WakeUp;
-use super::pool::Block;
+use super::host::{self, WakeUp};
+use super::pool::{Block, Pool};
+use super::ring::build;
 use bytes::Bytes;
-use io_uring::{opcode, squeue, types};
+use io_uring::{IoUring, opcode, squeue, types};
 use std::fs::File;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
@@ -130,8 +131,62 @@ fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("buffers are bounded far below 4 GiB")
 }
 
+/// What a small ring of this kernel can do, asked before any shard starts.
+#[derive(Clone, Debug)]
+pub(crate) struct RingFacts {
+    /// Operations the machine cannot do without and this kernel has not.
+    pub(crate) missing: Vec<&'static str>,
+    /// Whether `IORING_SETUP_NO_SQARRAY` is there (Linux 6.6).
+    pub(crate) no_sqarray: bool,
+    /// Whether rings can be registered (Linux 5.18).
+    pub(crate) registered_ring: bool,
+    /// Whether the place of fsync threads can be chosen.
+    pub(crate) helper_affinity: bool,
+}
+
+/// Makes a small ring and asks it; the errno of `io_uring_setup` where none can be made.
+pub(crate) fn facts() -> Result<RingFacts, i32> {
+    let uring = build(8, true)?;
+    let mut probe = io_uring::Probe::new();
+    let mut missing = Vec::new();
+    if uring.submitter().register_probe(&mut probe).is_err() {
+        missing.push("IORING_REGISTER_PROBE");
+    }
+    for (name, code) in OPERATIONS {
+        if !probe.is_supported(*code) {
+            missing.push(*name);
+        }
+    }
+    if uring.submitter().register_files_sparse(1).is_err() {
+        missing.push("IORING_REGISTER_FILES2");
+    }
+    let pool = Pool::new(1, 4096);
+    // SAFETY: the ring is dropped before the pool: locals are dropped in reverse order, and the
+    // ring is dropped by name below.
+    let answer = unsafe {
+        uring.submitter().register_buf_ring_with_flags(
+            pool.entries_address(),
+            pool.count(),
+            RECEIVE_GROUP,
+            0,
+        )
+    };
+    if answer.is_err() {
+        missing.push("IORING_REGISTER_PBUF_RING");
+    }
+    let registered_ring = uring.submitter().register_ring_fd().is_ok();
+    let helper_affinity = uring.submitter().register_iowq_aff(&host::cores(0)).is_ok();
+    drop(uring);
+    drop(pool);
+    Ok(RingFacts { missing, no_sqarray: build_with_no_sqarray(), registered_ring, helper_affinity })
+}
+
+fn build_with_no_sqarray() -> bool {
+    IoUring::<io_uring::squeue::Entry>::builder().setup_no_sqarray().build(8).is_ok()
+}
+
 /// What the machine cannot do without.
-pub(super) const OPERATIONS: &[(&str, u8)] = &[
+const OPERATIONS: &[(&str, u8)] = &[
     ("IORING_OP_ACCEPT", opcode::AcceptMulti::CODE),
     ("IORING_OP_RECV", opcode::RecvMulti::CODE),
     ("IORING_OP_SEND", opcode::Send::CODE),

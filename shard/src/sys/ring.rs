@@ -13,7 +13,7 @@
 //!
 //! Lives on one thread (`SINGLE_ISSUER`). A full submission queue is submitted, never grown.
 
-use super::operation::{Held, OPERATIONS, Operation, OperationKey, Owned, RECEIVE_GROUP, prepare};
+use super::operation::{Held, Operation, OperationKey, Owned, RECEIVE_GROUP, prepare};
 use super::pool::{Pool, Received};
 use super::{check, host};
 use io_uring::{IoUring, cqueue, types};
@@ -424,7 +424,7 @@ fn errno_of(error: &std::io::Error) -> i32 {
     error.raw_os_error().unwrap_or(libc::EIO)
 }
 
-fn build(entries: u32, with_no_sqarray: bool) -> Result<IoUring, i32> {
+pub(super) fn build(entries: u32, with_no_sqarray: bool) -> Result<IoUring, i32> {
     let mut builder = IoUring::builder();
     builder.setup_cqsize(entries * 4).setup_submit_all().setup_single_issuer();
     builder.setup_defer_taskrun().setup_taskrun_flag();
@@ -436,60 +436,6 @@ fn build(entries: u32, with_no_sqarray: bool) -> Result<IoUring, i32> {
         Err(error) if with_no_sqarray && errno_of(&error) == libc::EINVAL => build(entries, false),
         Err(error) => Err(errno_of(&error)),
     }
-}
-
-/// What a small ring of this kernel can do, asked before any shard starts.
-#[derive(Clone, Debug)]
-pub(crate) struct RingFacts {
-    /// Operations the machine cannot do without and this kernel has not.
-    pub(crate) missing: Vec<&'static str>,
-    /// Whether `IORING_SETUP_NO_SQARRAY` is there (Linux 6.6).
-    pub(crate) no_sqarray: bool,
-    /// Whether rings can be registered (Linux 5.18).
-    pub(crate) registered_ring: bool,
-    /// Whether the place of fsync threads can be chosen.
-    pub(crate) helper_affinity: bool,
-}
-
-/// Makes a small ring and asks it; the errno of `io_uring_setup` where none can be made.
-pub(crate) fn facts() -> Result<RingFacts, i32> {
-    let uring = build(8, true)?;
-    let mut probe = io_uring::Probe::new();
-    let mut missing = Vec::new();
-    if uring.submitter().register_probe(&mut probe).is_err() {
-        missing.push("IORING_REGISTER_PROBE");
-    }
-    for (name, code) in OPERATIONS {
-        if !probe.is_supported(*code) {
-            missing.push(*name);
-        }
-    }
-    if uring.submitter().register_files_sparse(1).is_err() {
-        missing.push("IORING_REGISTER_FILES2");
-    }
-    let pool = Pool::new(1, 4096);
-    // SAFETY: the ring is dropped before the pool: locals are dropped in reverse order, and the
-    // ring is dropped by name below.
-    let answer = unsafe {
-        uring.submitter().register_buf_ring_with_flags(
-            pool.entries_address(),
-            pool.count(),
-            RECEIVE_GROUP,
-            0,
-        )
-    };
-    if answer.is_err() {
-        missing.push("IORING_REGISTER_PBUF_RING");
-    }
-    let registered_ring = uring.submitter().register_ring_fd().is_ok();
-    let helper_affinity = uring.submitter().register_iowq_aff(&host::cores(0)).is_ok();
-    drop(uring);
-    drop(pool);
-    Ok(RingFacts { missing, no_sqarray: build_with_no_sqarray(), registered_ring, helper_affinity })
-}
-
-fn build_with_no_sqarray() -> bool {
-    IoUring::<io_uring::squeue::Entry>::builder().setup_no_sqarray().build(8).is_ok()
 }
 
 #[cfg(test)]
