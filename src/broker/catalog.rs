@@ -123,7 +123,7 @@ pub struct Catalogue {
 
 impl Catalogue {
     /// What shard 0's log says, oldest change first.
-    pub fn rebuild(changes: &[Bytes], _settings: &Settings) -> Result<Self, CatalogError> {
+    pub fn rebuild(changes: &[Bytes]) -> Result<Self, CatalogError> {
         let replica = Catalog::rebuild(changes)?;
         Ok(Self { replica, authority: Authority::default() })
     }

@@ -73,7 +73,7 @@ pub fn start(plan: NodePlan) -> Result<RunningNode, StartNodeError> {
         shard::process::shutdown_on_signals(handle.clone())?;
     }
     let opened = open_stores(&plan, identity, &mut seats)?;
-    let catalogue = catalogue_of(&opened, &plan.settings)?;
+    let catalogue = catalogue_of(&opened)?;
     let addresses = seats[0].addresses().clone();
     let told = told_addresses(&addresses, &plan.advertised_host);
     let mut threads = Vec::with_capacity(seats.len());
@@ -116,9 +116,9 @@ fn open_stores(
     Ok(opened)
 }
 
-fn catalogue_of(opened: &[Opened], settings: &Settings) -> Result<Catalogue, StartNodeError> {
+fn catalogue_of(opened: &[Opened]) -> Result<Catalogue, StartNodeError> {
     let changes: &[Bytes] = opened.first().map_or(&[], |first| &first.catalog);
-    Catalogue::rebuild(changes, settings).map_err(StartNodeError::Catalog)
+    Catalogue::rebuild(changes).map_err(StartNodeError::Catalog)
 }
 
 fn settings_of(

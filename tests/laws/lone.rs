@@ -70,7 +70,7 @@ impl Lone {
     fn open(mut disk: SimDisk, settings: Settings, store: StoreConfig) -> Self {
         let now = Now { mono_ns: 1_000_000_000, wall_ns: 1_800_000_000_000_000_000 };
         let opened = Store::open(&store, &mut disk, now.wall_ns, false).expect("a sound directory");
-        let catalogue = Catalogue::rebuild(&opened.catalog, &settings).expect("a sound catalog");
+        let catalogue = Catalogue::rebuild(&opened.catalog).expect("a sound catalog");
         let mut lone = Self {
             broker: Broker::new(settings.clone(), opened.store, catalogue),
             effects: Effects::new(1),

@@ -120,8 +120,7 @@ impl House {
             .map(|(shard, disk)| Store::open(&store_config(shard), disk, wall_ns, false))
             .collect::<Result<_, _>>()
             .expect("a sound directory opens");
-        let catalogue =
-            Catalogue::rebuild(&opened[0].catalog, &self.settings).expect("a sound catalog");
+        let catalogue = Catalogue::rebuild(&opened[0].catalog).expect("a sound catalog");
         for (shard, opened) in (0..).map(ShardId).zip(opened) {
             let settings = Settings { shard, ..self.settings.clone() };
             self.seats.push(Seat {

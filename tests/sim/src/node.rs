@@ -152,7 +152,7 @@ impl Node {
                 .map_err(|error| format!("shard {number} refuses to open: {error:?}"))?;
             stores.push(opened);
         }
-        let catalogue = Catalogue::rebuild(&stores[0].catalog, &settings)
+        let catalogue = Catalogue::rebuild(&stores[0].catalog)
             .map_err(|error| format!("the catalog cannot be rebuilt: {error:?}"))?;
         for (number, opened) in (0..shard_count).zip(stores) {
             let settings =
