@@ -3,15 +3,19 @@
 //! One file is prepared at a time, so numbers are used in the order in which
 //! they become ready. Written full of zeroes while nobody is in a hurry (a
 //! durable append into zeroes costs half of one into fallocated space), only
-//! fallocated when segments are used up faster than that.
+//! fallocated when segments are used up faster than that. The one that a start
+//! makes because there is none is short, so that it can be zeroes at once.
 
 use crate::plan::{DiskFault, FileName, OpId, OpIds, Plan};
+use crate::segment::{HEAD_BYTES, batches_end};
 use std::collections::VecDeque;
 
 /// After the disk was full, it is tried again so often.
 const RETRY_NS: u64 = 1_000_000_000;
-/// A segment that lasted at least this leaves time to write zeroes over the next.
-const ZEROES_NS: u64 = 1_000_000_000;
+/// Segments used up more slowly than this, in bytes per second, leave time to write zeroes over the next.
+const ZEROES_BYTES_PER_SECOND: u64 = 64 << 20;
+/// Length of the segment that a start makes and waits for: some milliseconds of zeroes.
+const FIRST_BYTES: u64 = 8 << 20;
 
 /// What the pool waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +31,17 @@ enum Task {
     Retry(u64),
 }
 
+/// An empty file: its number and length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ready {
+    pub(crate) number: u64,
+    pub(crate) bytes: u64,
+}
+
 /// Segments of a log that hold nothing yet.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    ready: VecDeque<u64>,
+    ready: VecDeque<Ready>,
     task: Task,
     /// Number of the file being made, or made next.
     next_number: u64,
@@ -38,10 +49,13 @@ pub(crate) struct Pool {
     ready_target: usize,
     /// Of all segments together, those with batches included.
     segments_max: usize,
-    /// When the newest segment was taken, monotonic; `None` = not seen by `maintain` yet.
-    taken_ns: Option<u64>,
+    /// When the newest segment was taken, monotonic, and its length.
+    taken_ns: u64,
+    taken_bytes: u64,
     /// Whether segments go faster than zeroes can be written.
     hurry: bool,
+    /// An append found too little room: one more than the target.
+    more: bool,
     /// Monotonic time of the last `maintain`.
     now_ns: u64,
 }
@@ -65,21 +79,23 @@ impl Pool {
             segment_bytes,
             ready_target,
             segments_max,
-            taken_ns: Some(0),
+            taken_ns: 0,
+            taken_bytes: 0,
             hurry: false,
+            more: false,
             now_ns: 0,
         }
     }
 
     /// Takes a file that recovery found, or made: it is empty.
-    pub(crate) fn add(&mut self, number: u64) {
-        self.ready.push_back(number);
-        self.next_number = self.next_number.max(number + 1);
+    pub(crate) fn add(&mut self, ready: Ready) {
+        self.ready.push_back(ready);
+        self.next_number = self.next_number.max(ready.number + 1);
     }
 
-    /// Number of the file that would be made next.
-    pub(crate) fn next_number(&self) -> u64 {
-        self.next_number
+    /// What a start makes when nothing is ready.
+    pub(crate) fn first(&self) -> Ready {
+        Ready { number: self.next_number, bytes: self.segment_bytes.min(FIRST_BYTES) }
     }
 
     /// How many are ready.
@@ -87,11 +103,20 @@ impl Pool {
         self.ready.len()
     }
 
+    /// Room for batches in all that is ready, and in the next one alone, in bytes.
+    pub(crate) fn ready_bytes(&self) -> (u64, u64) {
+        let room = |ready: &Ready| u64::from(batches_end(ready.bytes) - HEAD_BYTES);
+        (self.ready.iter().map(room).sum(), self.ready.front().map_or(0, room))
+    }
+
     /// The next segment to write to.
-    pub(crate) fn take(&mut self) -> Option<u64> {
-        let number = self.ready.pop_front()?;
-        self.taken_ns = None;
-        Some(number)
+    pub(crate) fn take(&mut self) -> Option<Ready> {
+        let ready = self.ready.pop_front()?;
+        let lasted_ns = self.now_ns.saturating_sub(self.taken_ns);
+        let zeroes_ns = self.taken_bytes * 1_000_000_000 / ZEROES_BYTES_PER_SECOND;
+        self.hurry = lasted_ns < zeroes_ns;
+        (self.taken_ns, self.taken_bytes) = (self.now_ns, ready.bytes);
+        Some(ready)
     }
 
     /// How many files there are when `used` of them hold batches.
@@ -110,6 +135,11 @@ impl Pool {
         let disk_full = matches!(self.task, Task::CleanUp(_) | Task::Refused | Task::Retry(_));
         let making = matches!(self.task, Task::Prepare(_));
         disk_full || (!making && used + self.ready.len() >= self.segments_max)
+    }
+
+    /// What is ready is not enough for somebody.
+    pub(crate) fn want_more(&mut self) {
+        self.more = true;
     }
 
     /// Space was freed: a full disk is tried again at once.
@@ -136,7 +166,6 @@ impl Pool {
         plans: &mut Vec<Plan>,
     ) {
         self.now_ns = mono_ns;
-        self.watch_pace();
         match self.task {
             Task::Prepare(_) | Task::CleanUp(_) => return,
             Task::Refused => {
@@ -149,24 +178,13 @@ impl Pool {
             Task::Retry(at_ns) if mono_ns < at_ns => return,
             Task::Retry(_) => {}
         }
-        let wanted = self.ready.len() < self.ready_target;
+        let wanted = self.more || self.ready.len() < self.ready_target;
         if wanted && used + self.ready.len() < self.segments_max {
             let op = ops.draw();
             self.task = Task::Prepare(op);
-            let zeroed = !self.hurry && !self.ready.is_empty();
+            let zeroed = !self.hurry;
             let (segment, bytes) = (self.next_number, self.segment_bytes);
             plans.push(Plan::Prepare { op, segment, bytes, zeroed });
-        }
-    }
-
-    /// Takes note of how long segments last, as their pace decides how the next is made.
-    fn watch_pace(&mut self) {
-        match self.taken_ns {
-            None => (self.taken_ns, self.hurry) = (Some(self.now_ns), true),
-            Some(taken_ns) if self.now_ns.saturating_sub(taken_ns) >= ZEROES_NS => {
-                self.hurry = false;
-            }
-            Some(_) => {}
         }
     }
 
@@ -180,8 +198,8 @@ impl Pool {
             Task::Prepare(prepare) if prepare == op => match result {
                 Ok(()) => {
                     self.task = Task::None;
-                    let number = self.next_number;
-                    self.add(number);
+                    self.more = false;
+                    self.add(Ready { number: self.next_number, bytes: self.segment_bytes });
                     Some(Ok(()))
                 }
                 Err(DiskFault::NoSpace) => {
@@ -224,24 +242,48 @@ mod tests {
         (*op, *segment, *zeroed)
     }
 
+    fn make(pool: &mut Pool, mono_ns: u64, used: usize, ops: &mut OpIds) -> (u64, bool) {
+        let (op, segment, zeroed) = prepared(turn(pool, mono_ns, used, ops).as_ref());
+        assert_eq!(pool.file_done(op, Ok(())), Some(Ok(())));
+        (segment, zeroed)
+    }
+
     #[test]
     fn files_are_made_one_at_a_time_up_to_the_limit() {
         let mut ops = OpIds::default();
         let mut pool = Pool::new(MIB, 2, 4 * MIB, 1);
-        let (op, segment, zeroed) = prepared(turn(&mut pool, 5 * ZEROES_NS, 2, &mut ops).as_ref());
-        assert_eq!((segment, zeroed), (1, false), "the first one in a hurry");
+        let (op, ..) = prepared(turn(&mut pool, 0, 2, &mut ops).as_ref());
         assert!(turn(&mut pool, 0, 2, &mut ops).is_none(), "one at a time");
         assert_eq!(pool.file_done(op, Ok(())), Some(Ok(())));
-        let (op, segment, zeroed) = prepared(turn(&mut pool, 5 * ZEROES_NS, 2, &mut ops).as_ref());
-        assert_eq!((segment, zeroed), (2, true));
-        assert_eq!(pool.file_done(op, Ok(())), Some(Ok(())));
+        assert_eq!(make(&mut pool, 0, 2, &mut ops), (2, true));
         assert!(turn(&mut pool, 0, 2, &mut ops).is_none());
         assert!(pool.blocked(2), "2 used and 2 ready of 4");
-        assert_eq!(pool.take(), Some(1));
-        assert_eq!(pool.take(), Some(2));
-        assert!(turn(&mut pool, 6 * ZEROES_NS, 4, &mut ops).is_none(), "the limit");
-        let (_, _, zeroed) = prepared(turn(&mut pool, 6 * ZEROES_NS, 3, &mut ops).as_ref());
-        assert!(!zeroed, "segments go fast");
+        assert_eq!(
+            [pool.take(), pool.take()].map(|ready| ready.map(|ready| ready.number)),
+            [Some(1), Some(2)]
+        );
+        assert!(turn(&mut pool, 0, 4, &mut ops).is_none(), "the limit");
+        assert!(turn(&mut pool, 0, 3, &mut ops).is_some());
+    }
+
+    #[test]
+    fn zeroes_are_written_unless_segments_go_faster() {
+        let mut ops = OpIds::default();
+        let second = 1_000_000_000;
+        let mut pool = Pool::new(64 * MIB, 1, 999 * 64 * MIB, 1);
+        assert_eq!(make(&mut pool, 9 * second, 0, &mut ops), (1, true));
+        pool.take();
+        assert_eq!(make(&mut pool, 9 * second, 1, &mut ops), (2, true));
+        turn(&mut pool, 9 * second + second / 2, 1, &mut ops);
+        pool.take();
+        assert_eq!(
+            make(&mut pool, 10 * second, 2, &mut ops),
+            (3, false),
+            "it lasted half a second"
+        );
+        turn(&mut pool, 12 * second, 2, &mut ops);
+        pool.take();
+        assert_eq!(make(&mut pool, 12 * second, 3, &mut ops), (4, true), "the rush is over");
     }
 
     #[test]

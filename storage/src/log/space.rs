@@ -3,10 +3,11 @@
 use super::{AppendRefused, Gathering, Log, LogConfig, Purpose, Segment, Usage};
 use crate::batch::{self, SECTION_HEADER_BYTES, padded_bytes};
 use crate::chunk::round_up;
+use crate::pool::Ready;
 use crate::segment::{HEAD_BYTES, SegmentHeader, batches_end};
 
-/// Publishes leave this part of a segment to notes.
-const RESERVE_DIVISOR: u64 = 4;
+/// Publishes leave a quarter of a segment to notes once no more can be made ready, and a quarter of this before.
+const MAKING_RESERVE_BYTES: u64 = 8 << 20;
 
 impl Log {
     /// How full it is.
@@ -23,7 +24,7 @@ impl Log {
 
     /// Whether a section finds its place: in the gathering batch, or in a new one.
     pub(super) fn admit(
-        &self,
+        &mut self,
         section_bytes: usize,
         purpose: Purpose,
     ) -> Result<(), AppendRefused> {
@@ -32,27 +33,32 @@ impl Log {
         if section_bytes > section_bytes_max(&self.config) || alone_bytes > usable_bytes {
             return Err(AppendRefused::TooLarge);
         }
-        let (left_bytes, ready_count) = match &self.gathering {
+        let (ready_bytes, next_bytes) = self.pool.ready_bytes();
+        let free_bytes = match &self.gathering {
             Some(gathering) => {
                 let body_bytes = gathering.body_bytes + section_bytes;
                 let fits = body_bytes <= gathering.body_bytes_max;
                 let left = self.left_after(gathering.position, padded_bytes(body_bytes));
-                let left = left.filter(|_| fits).ok_or(AppendRefused::Busy)?;
-                (left, self.pool.ready_count())
+                left.filter(|_| fits).ok_or(AppendRefused::Busy)? + ready_bytes
             }
             None => match self.left_in_active(section_bytes) {
-                Some(left) => (left, self.pool.ready_count()),
-                None if self.pool.ready_count() == 0 => return Err(self.nothing_ready()),
-                None => (usable_bytes - alone_bytes, self.pool.ready_count() - 1),
+                Some(left) => left + ready_bytes,
+                None if alone_bytes > next_bytes => return Err(self.nothing_ready()),
+                None => ready_bytes - alone_bytes,
             },
         };
-        let free_bytes = left_bytes + ready_count as u64 * usable_bytes;
         match purpose {
-            Purpose::Data if free_bytes < usable_bytes / RESERVE_DIVISOR => {
+            Purpose::Data if free_bytes < self.reserve_bytes(usable_bytes) => {
                 Err(self.nothing_ready())
             }
             Purpose::Data | Purpose::Note => Ok(()),
         }
+    }
+
+    fn reserve_bytes(&self, usable_bytes: u64) -> u64 {
+        let full = self.pool.blocked(self.segments.len());
+        let of = if full { usable_bytes } else { usable_bytes.min(MAKING_RESERVE_BYTES) };
+        of / 4
     }
 
     /// Starts a batch that has room for this section: in the active segment, or at the start of the next.
@@ -66,8 +72,8 @@ impl Log {
         }
         let starts_segment = self.left_in_active(section_bytes).is_none();
         if starts_segment {
-            let number = self.pool.take().ok_or(AppendRefused::Busy)?;
-            let segment = self.new_segment(number);
+            let ready = self.pool.take().ok_or(AppendRefused::Busy)?;
+            let segment = self.new_segment(ready);
             self.segments.push_back(segment);
         }
         self.chunks.gathering().resize(room, 0);
@@ -84,12 +90,12 @@ impl Log {
         Ok(())
     }
 
-    fn new_segment(&self, number: u64) -> Segment {
+    fn new_segment(&self, Ready { number, bytes }: Ready) -> Segment {
         Segment::new(SegmentHeader {
             owner: self.superblock.owner,
             salt: salt(self.config.seed, self.superblock.incarnation, number),
             number,
-            bytes: self.config.segment_bytes,
+            bytes,
             base: self.next_index,
             term: self.superblock.term,
             wall_ns: self.wall_ns,
@@ -108,14 +114,14 @@ impl Log {
         u64::from(end - position).checked_sub(batch_bytes as u64)
     }
 
-    /// The refusal when more segments are needed than there are.
-    fn nothing_ready(&self) -> AppendRefused {
+    /// The refusal when more segments are needed than there are; one more will be made if it may.
+    fn nothing_ready(&mut self) -> AppendRefused {
         let usage = self.usage();
         if usage.full {
-            AppendRefused::StorageFull { bytes: usage.bytes, bytes_max: usage.bytes_max }
-        } else {
-            AppendRefused::Busy
+            return AppendRefused::StorageFull { bytes: usage.bytes, bytes_max: usage.bytes_max };
         }
+        self.pool.want_more();
+        AppendRefused::Busy
     }
 }
 

@@ -263,3 +263,17 @@ fn steady_state_uses_the_same_memory() {
     }
     assert!(chunks.len() <= 6, "a few chunks, again and again: {}", chunks.len());
 }
+
+#[test]
+fn a_section_larger_than_what_is_ready_waits_for_one_more() {
+    // One segment ready, of which this section would leave less than the reserve.
+    let mut bench =
+        Bench::new(&LogConfig { record_bytes_max: 160 * 1024, prepared_segments: 1, ..config() });
+    let mut refused = 0;
+    while let Err(refusal) = bench.append(1, 160 * 1024, Purpose::Data) {
+        assert_eq!(refusal, AppendRefused::Busy);
+        refused += 1;
+        assert!(refused < 5, "not for ever");
+        bench.turn();
+    }
+}

@@ -6,7 +6,7 @@ use super::{Cursor, Found, Met, OFFSETS_SKIPPED, Tail, Window, scan, superblock,
 use crate::batch::is_zero;
 use crate::log::{LogConfig, Segment, Start};
 use crate::plan::{Disk, DiskFault, FileName, OpId, Plan};
-use crate::pool::Pool;
+use crate::pool::{Pool, Ready};
 use crate::segment::{HEAD_BYTES, HeadFault, Owner, SegmentHeader, bytes_fit};
 use crate::store::{DamagedRange, OpenError, RecoveryReport};
 use crate::superblock::Superblock;
@@ -415,16 +415,14 @@ impl<'a> Replay<'a> {
         let (bytes, target) = (config.segment_bytes, config.prepared_segments);
         let mut pool = Pool::new(bytes, target, config.log_bytes_max, next_number);
         for number in ready {
-            pool.add(*number);
+            pool.add(Ready { number: *number, bytes });
         }
         if pool.ready_count() == 0 && !pool.blocked(self.segments.len()) {
-            let segment = pool.next_number();
-            let plan = Plan::Prepare { op: OpId(0), segment, bytes, zeroed: false };
-            match disk.apply(&plan) {
-                Ok(()) => pool.add(segment),
-                Err(DiskFault::NoSpace) => {
-                    remove(disk, segment)?;
-                }
+            let ready = pool.first();
+            let (segment, bytes) = (ready.number, ready.bytes);
+            match disk.apply(&Plan::Prepare { op: OpId(0), segment, bytes, zeroed: true }) {
+                Ok(()) => pool.add(ready),
+                Err(DiskFault::NoSpace) => remove(disk, segment)?,
                 Err(fault) => return Err(OpenError::Disk(fault)),
             }
         }
