@@ -266,6 +266,17 @@ fn narrow(value: usize) -> U32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden::hex;
+
+    /// Format 1: a file of two queues; the rest of its block is zero.
+    const GOLDEN: &str = "\
+444642494e444558f95333510100000003000000000000000200000002000000
+0400000000000000000000000000000000000000000000000000000000000000
+0a0000000000000000200000001000000b000000000000000030000000100000
+0000000000000000000000003800000005000000050000000000000001000000
+3800000005000000140000000000000001000000380000000500000064000000
+0000000000000000380000000500000007000000000000000000000003000000
+09000000000000000300000001";
 
     fn file() -> Bytes {
         let place = |index, position| BatchPlace {
@@ -311,6 +322,32 @@ mod tests {
         assert_eq!(index.find(QueueId(7), Offset(25)), hole(None));
         assert_eq!(index.find(QueueId(8), Offset(1)), hole(None), "its batch is unknown");
         assert_eq!(index.find(QueueId(9), Offset(0)), hole(Some(Offset(100))));
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_format_1() {
+        let bytes = file();
+        let used = bytes.iter().rposition(|byte| *byte != 0).expect("not all zero");
+        assert_eq!(hex(&bytes[..=used]), GOLDEN);
+    }
+
+    #[test]
+    fn whatever_the_counts_say_nothing_panics() {
+        for position in 16..64 + 2 * 16 + 4 * 20 + 2 * 16 {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut bytes = file().to_vec();
+                bytes[position] = value;
+                let checksum = crc32fast::hash(&bytes[CHECKED_FROM..]);
+                bytes[8..CHECKED_FROM].copy_from_slice(&checksum.to_le_bytes());
+                let Ok(index) = SegmentIndex::read(3, &Bytes::from(bytes)) else { continue };
+                for offset in [0, 5, 20, 1 << 40] {
+                    let found = index.find(QueueId(7), Offset(offset));
+                    if let ColdLookup::Section(found) = found {
+                        assert!(index.batches_from(found.batch).count() <= 2 + 4 * 20);
+                    }
+                }
+            }
+        }
     }
 
     #[test]
