@@ -131,6 +131,9 @@ struct Counts {
     segments_aged_out: u64,
     segments_sized_out: u64,
     memory_dropped: u64,
+    recovery_batches: u64,
+    recovery_cut_bytes: u64,
+    recovery_damaged: u64,
 }
 
 impl Catalog {
@@ -181,6 +184,9 @@ impl Store {
             ("snapshots", self.counts.snapshots),
             ("segments_aged_out", self.counts.segments_aged_out),
             ("segments_sized_out", self.counts.segments_sized_out),
+            ("recovery_batches", self.counts.recovery_batches),
+            ("recovery_cut_bytes", self.counts.recovery_cut_bytes),
+            ("recovery_damaged_ranges", self.counts.recovery_damaged),
         ]
     }
 }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A planned read takes the following batches of the segment with it, up to
-//! 1 MiB, since whoever is behind wants them next. Each is verified before it
+//! 1 MiB and half the cache, since whoever is behind wants them next. Each is verified before it
 //! is cached, and only verified bytes are served. A batch that does not verify
 //! is read once more alone, then it is damaged: its sections are a gap, nothing
 //! else is. Reads in flight are bounded; beyond, a caller waits for the oldest.
@@ -28,7 +28,7 @@ use wire::{LogIndex, Offset, QueueId};
 /// The most a read for one waiter takes with it, in bytes.
 pub(super) const READ_BYTES_MAX: u32 = 1 << 20;
 /// Reads in flight per shard.
-const READS_MAX: usize = 64;
+const READS_MAX: usize = 16;
 /// Damaged batches remembered; beyond, one is read again to know.
 const DAMAGED_MAX: usize = 4096;
 /// Of the cache, for index files: at least this, or a quarter.
@@ -50,6 +50,8 @@ enum Fetch {
 pub(super) struct Reader {
     /// Bodies of verified batches.
     bodies: Cache<LogIndex, Bytes>,
+    /// A merged read is no longer: what it brings must not push out its first batch.
+    read_bytes_max: u32,
     /// Index files by segment.
     pub(super) indexes: Cache<u64, SegmentIndex>,
     in_flight: Vec<(OpId, Fetch)>,
@@ -84,8 +86,11 @@ struct Portion {
 impl Reader {
     pub(super) fn new(bytes_max: usize) -> Self {
         let index_bytes_max = (bytes_max / 4).max(INDEX_BYTES_MIN);
+        let bodies_bytes_max = bytes_max - bytes_max / 4;
+        let half = u32::try_from(bodies_bytes_max / 2).unwrap_or(u32::MAX);
         Self {
-            bodies: Cache::new(bytes_max.saturating_sub(bytes_max / 4)),
+            bodies: Cache::new(bodies_bytes_max),
+            read_bytes_max: half.min(READ_BYTES_MAX),
             indexes: Cache::new(index_bytes_max),
             in_flight: Vec::with_capacity(READS_MAX),
             plans: Vec::new(),
@@ -144,7 +149,7 @@ impl Reader {
         for place in places {
             let end = merged.last().map_or(place.position, |last| last.position + last.bytes);
             let alone = merged.first().is_some_and(|first| self.suspects.contains(&first.index));
-            let fits = merged.is_empty() || bytes + place.bytes <= READ_BYTES_MAX;
+            let fits = merged.is_empty() || bytes + place.bytes <= self.read_bytes_max;
             if place.position != end || !fits || alone {
                 break;
             }

@@ -15,7 +15,7 @@ use super::retention::Sweep;
 use super::segments::Segments;
 use super::snapshots::Snapshots;
 use super::turns::FlushWish;
-use super::{Catalog, Counts, DamagedRange, OpenError, Opened, Store, StoreConfig};
+use super::{Catalog, Counts, DamagedRange, OpenError, Opened, RecoveryReport, Store, StoreConfig};
 use crate::batch::{BatchView, SectionHeader};
 use crate::dedup::{Claim, Dedup, LastUse, PAIRS_MAX};
 use crate::log::{BatchPlace, Log, LogConfig, Start};
@@ -90,7 +90,7 @@ impl Store {
             cooling: Cooling::default(),
             snapshots,
             sweep: Sweep::default(),
-            counts: Counts::default(),
+            counts: Counts::of(&opened.report),
             log_damaged: replay.damages > 0,
             accepted_ns: replay.accepted_ns,
             now_ns: 0,
@@ -301,6 +301,17 @@ impl Queue {
         self.end = self.end.plus(OFFSETS_SKIPPED);
         if let Some(ring) = &mut self.memory {
             **ring = MemoryRing::recovered(ring.reserved_end.plus(OFFSETS_SKIPPED));
+        }
+    }
+}
+
+impl Counts {
+    fn of(report: &RecoveryReport) -> Self {
+        Self {
+            recovery_batches: report.batches,
+            recovery_cut_bytes: report.cut_bytes,
+            recovery_damaged: report.damaged.len() as u64,
+            ..Self::default()
         }
     }
 }

@@ -36,6 +36,14 @@ fn those_behind_read_from_the_disk_and_their_neighbours_from_the_cache() {
 }
 
 #[test]
+fn a_cache_smaller_than_a_merged_read_still_serves() {
+    let mut house = House::with_queue(&StoreConfig { read_cache_bytes_max: 24 * 1024, ..config() });
+    house.fill(QUEUE, 2);
+    let end = house.visible_end(QUEUE).0;
+    assert_eq!(house.read_all(QUEUE, Offset(0)), ((0..end).collect(), vec![]));
+}
+
+#[test]
 fn sealed_segments_are_read_through_their_index_files() {
     let mut house = House::with_queue(&config());
     house.fill(QUEUE, 5);
