@@ -271,6 +271,41 @@ fn what_was_acknowledged_is_there_after_a_kill_and_after_a_clean_end() {
 }
 
 #[test]
+fn a_server_runs_from_its_file_until_it_is_told_to_end() {
+    let data = TempDir::new().expect("a temporary directory");
+    let file = data.path().join("node.toml");
+    let path = data.path().join("data");
+    std::fs::write(&file, format!("listen = \"127.0.0.1:0\"\ndata = {path:?}\nshards = 2\n"))
+        .expect("a file");
+    let mut command = program();
+    command.args(["server", "-o", "jsonl", "--config"]).arg(&file);
+    let node = Node::launch(command, data);
+    assert_eq!(node.run(&["stats", "-o", "json"]).done().json()["shards"], 2);
+    assert_eq!(node.terminate().0, Some(0));
+}
+
+#[test]
+fn a_killed_node_starts_again_on_its_address_at_once() {
+    let node = Node::start();
+    node.run(&["topic", "create", TOPIC]).done();
+    let listen = node.listen.clone();
+    let mut node = Node::start_with(node.kill(), &["--listen", &listen], &[]);
+    for _ in 0..3 {
+        node = Node::start_with(node.kill(), &["--listen", &listen], &[]);
+    }
+    assert_eq!(node.run(&["topic", "list", "-o", "jsonl"]).done().lines().len(), 1);
+}
+
+#[test]
+fn a_machine_that_lacks_something_ends_with_69() {
+    let data = TempDir::new().expect("a temporary directory");
+    let few = "ulimit -n 64; exec \"$0\" dev --listen 127.0.0.1:0 --data \"$1\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", few, env!("CARGO_BIN_EXE_defibus")]).arg(data.path());
+    ended(&mut command).refused(69, "BUS-E070C");
+}
+
+#[test]
 fn another_protocol_is_answered_in_words() {
     let node = Node::start();
     let answer = Node::answer_to(&node.listen, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");

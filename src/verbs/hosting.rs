@@ -4,13 +4,23 @@ use crate::admin::Admin;
 use crate::config::check::complaints;
 use crate::config::{ConfigError, NodeConfig};
 use crate::node::start_error::StartNodeError;
-use crate::node::{RunningNode, start};
+use crate::node::{NodePlan, RunningNode, start};
 use serde::Serialize;
+use shard::StartError;
 use std::net::SocketAddr;
+use std::time::Duration;
+use tools::clock::Moment;
 use tools::notice::Talk;
 use tools::output::fields;
 use tools::{Exit, Failure, Globals, Printer, Report};
 use wire::ErrorCode;
+
+/// How long an address in use is tried again.
+const ADDRESS_PATIENCE: Duration = Duration::from_millis(1500);
+/// The pause between two tries.
+const ADDRESS_PAUSE: Duration = Duration::from_millis(20);
+/// The errno of an address in use.
+const EADDRINUSE: i32 = 98;
 
 /// A node that runs in this process, with its admin address.
 #[derive(Debug)]
@@ -42,7 +52,7 @@ impl Hosted {
         refuse_unusable(config)?;
         let mut plan = config.plan();
         plan.end_on_signals = end_on_signals;
-        let node = start(plan).map_err(|error| failure_of(&error))?;
+        let node = start_patiently(&plan).map_err(|error| failure_of(&error))?;
         let admin = match config.admin_listen() {
             None => None,
             Some(listen) => match Admin::start(listen, node.addresses().common) {
@@ -133,6 +143,24 @@ pub fn host(
     hosted.wait()?;
     globals.talk().detail("ended cleanly");
     Ok(Exit::Done)
+}
+
+/// Starts a node; an address that is in use is tried again for a while.
+///
+/// The kernel takes the rings of a killed process apart after the process is gone, and its listening
+/// sockets with them: whoever starts a node again at once would find the address taken by nobody.
+fn start_patiently(plan: &NodePlan) -> Result<RunningNode, StartNodeError> {
+    let deadline = Moment::now().plus(ADDRESS_PATIENCE);
+    loop {
+        match start(plan.clone()) {
+            Err(StartNodeError::Machine(StartError::Listen { errno: EADDRINUSE, .. }))
+                if !deadline.left().is_zero() =>
+            {
+                std::thread::park_timeout(ADDRESS_PAUSE);
+            }
+            ended => return ended,
+        }
+    }
 }
 
 fn refuse_unusable(config: &NodeConfig) -> Result<(), Failure> {

@@ -99,9 +99,17 @@ impl Node {
         environment: &[(&str, &str)],
     ) -> Self {
         let mut command = program();
-        command.args(["dev", "-o", "jsonl", "--listen", "127.0.0.1:0", "--idle", "block"]);
+        command.args(["dev", "-o", "jsonl", "--idle", "block"]);
         command.arg("--data").arg(data.path()).args(options);
+        if !options.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command.envs(environment.iter().copied());
+        Self::launch(command, data)
+    }
+
+    /// What `command` starts; `data` goes with it.
+    pub(crate) fn launch(mut command: Command, data: TempDir) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program can be run");
         let mut line = String::new();
         let out = child.stdout.as_mut().expect("piped");
