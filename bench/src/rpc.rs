@@ -51,6 +51,7 @@ pub fn measure(requests: &Requests) -> Result<Measured, BenchError> {
     let config = ResponderConfig::new(service);
     let mut responder = answering.responder(config).map_err(BenchError::Call)?;
     let body = vec![0x5A; trips.message_bytes];
+    learn_route(&mut requester, &mut responder, service, &body)?;
     for _ in 0..WARM_UP_COUNT {
         call(&mut requester, &mut responder, service, &body)?;
     }
@@ -63,6 +64,29 @@ pub fn measure(requests: &Requests) -> Result<Measured, BenchError> {
     }
     let setting = format!("{} B, {}", trips.message_bytes, trips.wait.word());
     Ok(Measured::new("request-reply", setting, &spans, all.elapsed()))
+}
+
+/// The first request: the route is learnt and the owner connected to, so both ends are moved in turn.
+fn learn_route(
+    requester: &mut Requester,
+    responder: &mut Responder,
+    service: &str,
+    body: &[u8],
+) -> Result<(), BenchError> {
+    let moment = Duration::from_millis(1);
+    let record = NewRecord::new(body);
+    requester.begin(service, &record, DEADLINE).map_err(BenchError::Begin)?;
+    loop {
+        if let Some(call) = responder.next(moment).map_err(BenchError::Consume)? {
+            let answer = NewRecord::new(call.body());
+            responder.reply_only(&call, &answer).map_err(BenchError::Call)?;
+        }
+        match requester.poll(moment) {
+            Some((_, Outcome::Reply(_))) => return Ok(()),
+            Some((_, outcome)) => return Err(BenchError::Outcome(outcome.name())),
+            None => {}
+        }
+    }
 }
 
 /// One request, answered here, and its outcome.
