@@ -80,7 +80,9 @@ impl Trace {
                     self.hash.update(batch);
                     "flush"
                 }
-                Effect::Read { .. } => "read",
+                Effect::Read { file, position, bytes, .. } => {
+                    return self.note(&format!("shard {shard} -> read {file:?} {position} {bytes}"));
+                }
                 Effect::File { .. } => "file",
                 Effect::Halt { .. } => "halt",
                 Effect::Stop => "stop",

@@ -8,7 +8,7 @@ use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
 use std::collections::{BTreeMap, VecDeque};
 use wire::record::{Properties, Record, write_record};
-use wire::table::{self, TopicKind};
+use wire::table::{self, Level, TopicKind};
 use wire::{ErrorCode, Kind, QueueId};
 
 /// Sections a producer has in all.
@@ -118,6 +118,10 @@ impl Producer {
 
     fn make(&mut self, context: &mut Context<'_>, queue: QueueId) -> Section {
         let count = context.schedule.random.between(1, 6);
+        // A memory topic forgets with the process, the window of duplicates included.
+        let holds_queue = |topic: &&super::TopicFacts| topic.queues.contains(&queue);
+        let topic = context.board.topics.iter().find(holds_queue);
+        let is_durable = topic.is_some_and(|topic| topic.level == Level::Durable);
         let mut bytes = Vec::new();
         let mut ids = Vec::new();
         for _ in 0..count {
@@ -128,7 +132,7 @@ impl Producer {
             let properties = Properties::default();
             let record = Record { born_ns: id, key: b"", tag: b"", properties, body: &body };
             write_record(&mut bytes, &record, 64 << 10).expect("a small record");
-            context.oracle.sent(id, queue, self.is_idempotent);
+            context.oracle.sent(id, queue, self.is_idempotent && is_durable);
             ids.push(id);
         }
         let stream = self.streams.entry(queue).or_default();
