@@ -68,6 +68,19 @@ pub struct NodeInfo {
     pub frame_bytes_max: usize,
 }
 
+/// What a client met that needs no answer and is no error, counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientCounters {
+    /// Connections lost, or not made.
+    pub connections_lost: u64,
+    /// Answers to questions that had ended, and frames for nobody.
+    pub late_frames: u64,
+    /// Deliveries dropped because their lease was over; of the consumers there are now.
+    pub stale_deliveries: u64,
+    /// Calls whose deadline passed before they were taken; of the responders there are now.
+    pub expired_calls: u64,
+}
+
 /// What a new topic shall be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicSettings {

@@ -49,8 +49,9 @@ pub mod tokio;
 
 pub use blocking::{Admin, Client, Consumer, Producer, Requester, Responder};
 pub use catalog::{
-    Fetched, GroupDetail, GroupSummary, Level, NodeInfo, Page, QueueDetail, QueueOffsets,
-    ShardStats, Start, TopicChange, TopicDetail, TopicKind, TopicSettings, TopicSummary,
+    ClientCounters, Fetched, GroupDetail, GroupSummary, Level, NodeInfo, Page, QueueDetail,
+    QueueOffsets, ShardStats, Start, TopicChange, TopicDetail, TopicKind, TopicSettings,
+    TopicSummary,
 };
 pub use config::{
     ClientConfig, ConsumerConfig, ProducerConfig, RequesterConfig, ResponderConfig, Waiting,

@@ -42,6 +42,7 @@ fn a_pipeline_survives_cut_lines_without_loss_or_double() {
         }
         assert_eq!(accepted, 60);
         drop(producer);
+        assert!(client.counters().connections_lost >= 4, "each cut was met");
         client.close(SECOND);
         let node = served.thread.join().expect("the node ended");
         for queue in 0..2 {

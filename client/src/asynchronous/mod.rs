@@ -10,135 +10,31 @@
 //! only while some future of the client is polled.
 
 mod admin;
+mod client;
 mod consumer;
 mod driver;
+mod net;
 mod producer;
 mod requester;
 mod responder;
 
-use crate::catalog::NodeInfo;
-use crate::config::{
-    ClientConfig, ConsumerConfig, ProducerConfig, RequesterConfig, ResponderConfig,
-};
-use crate::error::{CallError, ConnectError};
+use crate::error::CallError;
 use crate::session::Session;
 use crate::session::calls::Taken;
 use driver::{Driver, wait_for};
 use std::cell::RefCell;
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 pub use admin::Admin;
+pub use client::Client;
 pub use consumer::Consumer;
+pub use net::{Boxed, Net};
 pub use producer::Producer;
 pub use requester::Requester;
 pub use responder::Responder;
 
-/// A future that owns what it needs.
-pub type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
-
-/// What a driver needs of a runtime: streams and sleep.
-pub trait Net: 'static {
-    /// An open connection.
-    type Stream: 'static;
-
-    /// Connects to `host:port`, without delay of small writes.
-    fn connect(address: String) -> Boxed<io::Result<Self::Stream>>;
-
-    /// Reads what is there; registers the task if nothing is.
-    fn poll_read(
-        stream: &mut Self::Stream,
-        context: &mut Context<'_>,
-        space: &mut [u8],
-    ) -> Poll<io::Result<usize>>;
-
-    /// Writes what fits; registers the task if nothing does.
-    fn poll_write(
-        stream: &mut Self::Stream,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>>;
-
-    /// Ends after `span`.
-    fn sleep(span: Duration) -> Boxed<()>;
-}
-
 /// What the parts of a client share.
 type Shared<N> = Rc<RefCell<Driver<N>>>;
-
-/// A client of one node.
-#[derive(Debug)]
-pub struct Client<N: Net> {
-    driver: Shared<N>,
-}
-
-impl<N: Net> Clone for Client<N> {
-    fn clone(&self) -> Self {
-        Self { driver: Rc::clone(&self.driver) }
-    }
-}
-
-impl<N: Net> Client<N> {
-    /// Connects and shakes hands, within the configured `connect_timeout` for each.
-    pub async fn connect(config: ClientConfig) -> Result<Self, ConnectError> {
-        let driver = Rc::new(RefCell::new(Driver::new(config)));
-        wait_for(&driver, |session| {
-            if session.is_ready() {
-                return Some(Ok(()));
-            }
-            session.failure().cloned().map(Err)
-        })
-        .await?;
-        Ok(Self { driver })
-    }
-
-    /// The node, as it introduced itself last.
-    pub fn node(&self) -> NodeInfo {
-        self.driver.borrow().session.node().clone()
-    }
-
-    /// The calls about topics, groups, offsets and the node itself.
-    pub fn admin(&self) -> Admin<N> {
-        Admin::new(Rc::clone(&self.driver))
-    }
-
-    /// A producer: learns the topic's route and opens a producer id.
-    pub async fn producer(&self, config: ProducerConfig) -> Result<Producer<N>, CallError> {
-        Producer::open(Rc::clone(&self.driver), config).await
-    }
-
-    /// A consumer: subscribes. Assignments arrive while it is polled.
-    pub async fn consumer(&self, config: ConsumerConfig) -> Result<Consumer<N>, CallError> {
-        Consumer::open(Rc::clone(&self.driver), config).await
-    }
-
-    /// A requester. Routes of services are learnt on first use.
-    pub fn requester(&self, config: RequesterConfig) -> Requester<N> {
-        Requester::new(Rc::clone(&self.driver), config)
-    }
-
-    /// A responder: registers for a service.
-    pub async fn responder(&self, config: ResponderConfig) -> Result<Responder<N>, CallError> {
-        Responder::open(Rc::clone(&self.driver), config).await
-    }
-
-    /// Moves the bytes of all parts of this client, for ever: for a task of its own, in programs
-    /// whose other tasks may be busy elsewhere for longer than a heartbeat.
-    pub async fn run(&self) {
-        wait_for::<N, ()>(&self.driver, |_| None).await;
-    }
-
-    /// Sends what is queued and a goodbye. The connections close with the last part of the client.
-    pub async fn close(self) {
-        self.driver.borrow_mut().session.advance();
-        self.driver.borrow_mut().session.say_goodbye();
-        wait_for(&self.driver, |session| (!session.has_outgoing()).then_some(())).await;
-    }
-}
 
 /// The deadline of a call that begins now, monotonic.
 fn call_deadline_ns<N: Net>(driver: &Shared<N>) -> u64 {
