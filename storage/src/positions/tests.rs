@@ -1,3 +1,5 @@
+//! Tests of positions: against a model, and the rules one by one.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap as Map, BTreeSet};

@@ -1,3 +1,5 @@
+//! Tests of the snapshot format: round trip, stamps, golden bytes, damage.
+
 use super::*;
 use crate::golden::hex;
 use crate::note::{Lease, LeaseOffset};
