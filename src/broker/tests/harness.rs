@@ -146,19 +146,25 @@ impl House {
 
     /// A peer that connected to `shard` and was welcomed.
     pub(crate) fn connect(&mut self, shard: u16) -> Peer {
-        let seat = usize::from(shard);
-        let slot = self.seats[seat].connections;
-        self.seats[seat].connections += 1;
-        let connection = ConnectionId { slot, generation: 1 };
-        let peer = Peer { shard: ShardId(shard), connection };
-        self.step(seat, Event::Connected { connection });
+        let peer = self.connect_silently(shard);
         self.ask(peer, Kind::Hello, |builder| {
             let client = Some(builder.create_string("test"));
-            let args = table::HelloArgs { version_min: 1, version_max: 1, client, ..hello() };
+            let args =
+                table::HelloArgs { version_min: 1, version_max: 1, client, ..Default::default() };
             table::Hello::create(builder, &args)
         });
         assert_eq!(self.next(peer).kind(), Kind::Welcome);
         peer
+    }
+
+    /// A peer that connected to `shard` and said nothing yet.
+    pub(crate) fn connect_silently(&mut self, shard: u16) -> Peer {
+        let seat = usize::from(shard);
+        let slot = self.seats[seat].connections;
+        self.seats[seat].connections += 1;
+        let connection = ConnectionId { slot, generation: 1 };
+        self.step(seat, Event::Connected { connection });
+        Peer { shard: ShardId(shard), connection }
     }
 
     /// A peer's connection breaks.
@@ -408,10 +414,6 @@ impl House {
         });
         halted.expect("a failed flush ends the process")
     }
-}
-
-fn hello() -> table::HelloArgs<'static> {
-    table::HelloArgs::default()
 }
 
 fn store_config(shard: ShardId) -> StoreConfig {

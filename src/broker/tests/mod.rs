@@ -1,6 +1,7 @@
 //! Tests of use cases through `Broker::step`: real brokers and stores, a machine that does what it is told.
 
 mod catalog_flow;
+mod connection_flow;
 mod consume_flow;
 mod consume_walk;
 mod consumer;
