@@ -4,7 +4,7 @@
 //! a time, in turn, until all have what they may get or the turn has sent enough. A
 //! lease is left alone, not waited for, while its credit is spent, too much of it is
 //! unacknowledged, its bytes are still on the disk, or the way to its member is full:
-//! credit, acks, the read's end and a timer each bring it back.
+//! credit, acks, the read's end, a Pong and a timer each bring it back.
 //!
 //! What was never delivered to a group before goes out a section at a time; below
 //! that each record is looked at: it may be consumed, or carry failed attempts.
@@ -86,13 +86,20 @@ impl Broker {
 
     fn deliver(&mut self, turn: &mut Turn<'_>, key: LeaseKey) -> Chance {
         self.close_gap(key);
-        let Some(reign) = self.leases.get_mut(key).and_then(Lease::live_mut) else {
+        let on_way_max = self.on_way_max();
+        let Some(peer) = self.leases.get(key).and_then(Lease::owner).map(|reign| reign.tenant.peer)
+        else {
             return Chance::Rests;
         };
-        let peer = reign.tenant.peer;
         if !self.out.post.has_room(turn.effects, peer.shard, MailClass::Bulk) {
             return Chance::MailboxFull;
         }
+        if !self.leases.may_send(peer, on_way_max) {
+            return Chance::Rests;
+        }
+        let Some(reign) = self.leases.get_mut(key).and_then(Lease::live_mut) else {
+            return Chance::Rests;
+        };
         let in_flight_max = self.settings.in_flight_max;
         let Some(next) = next_of(reign, &self.store, key, (turn.now.mono_ns, in_flight_max)) else {
             return Chance::Rests;
@@ -151,6 +158,9 @@ impl Broker {
                 table::Deliver::create(builder, &args)
             });
         });
+        if self.leases.count_sent(to.peer, got.bytes, self.on_way_max()) {
+            self.ask_whether_read(turn, to.peer);
+        }
         let age_ns = turn.now.wall_ns.saturating_sub(got.accepted_ns);
         self.stats.count_delivery(got.count, got.bytes, age_ns);
         if next.is_retry {

@@ -230,7 +230,7 @@ impl Broker {
         match kind {
             Kind::Hello => self.on_hello(turn, origin, frame.read()?),
             Kind::Ping => self.on_ping(turn, origin),
-            Kind::Pong => Ok(()),
+            Kind::Pong => self.on_pong(turn, origin),
             Kind::Goodbye => self.on_goodbye(turn, origin),
             Kind::TopicCreate => self.on_topic_create(turn, origin, frame.read()?),
             Kind::TopicAlter => self.on_topic_alter(turn, origin, frame.read()?),

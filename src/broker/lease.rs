@@ -165,12 +165,22 @@ pub(super) struct Lease {
     /// Exclusive end of what this group may have been sent by earlier owners; `None` = no owner since the start.
     pub(super) seen_end: Option<Offset>,
     /// In the list of leases that may have something to deliver.
-    pub(super) is_dirty: bool,
+    is_dirty: bool,
     /// The earliest time in the table of deadlines; 0 = none.
     pub(super) armed_ns: u64,
 }
 
 impl Lease {
+    /// Notes that there may be something to deliver; true if that is news.
+    pub(super) fn mark(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_dirty, true)
+    }
+
+    /// Its chance has come.
+    pub(super) fn unmark(&mut self) {
+        self.is_dirty = false;
+    }
+
     /// The member that is to have the queue next. True if an owner must be revoked first.
     pub(super) fn want(&mut self, tenant: Tenant) -> bool {
         self.next = Some(tenant);

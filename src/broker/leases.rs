@@ -15,6 +15,7 @@ use super::lease::{Credit, Lease, Tenant};
 use super::mail::{Origin, Peer};
 use super::members::Joining;
 use super::outgoing::Turn;
+use super::pace::Pace;
 use super::refusal::Refusal;
 use super::step::Broker;
 use shard::Effect;
@@ -51,14 +52,28 @@ pub enum LeaseMail {
         /// Why, for the member. `None`: its connection is gone, nobody is to be told.
         reason: Option<RevokeReason>,
     },
+    /// To a shard that sent records: they were read, see `pace`.
+    Read {
+        /// By which connection.
+        peer: Peer,
+    },
+}
+
+/// What a shard knows of the connection of members.
+#[derive(Debug, Default)]
+struct Home {
+    /// Where it has a lease, waits for one, or did.
+    keys: BTreeSet<LeaseKey>,
+    pace: Pace,
+    /// Some of its leases wait until it has read more.
+    is_waited_for: bool,
 }
 
 /// The leases of this shard's queues. One entry for each position some member had since the start.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     table: BTreeMap<LeaseKey, Lease>,
-    /// Where a connection has a lease, waits for one, or did.
-    of_peer: BTreeMap<Peer, BTreeSet<LeaseKey>>,
+    homes: BTreeMap<Peer, Home>,
     /// Those that may have something to deliver, in turn.
     dirty: VecDeque<LeaseKey>,
     /// Those with a note the log had no room for: tried again at each turn's end.
@@ -75,8 +90,7 @@ impl Leases {
     pub(super) fn mark_dirty(&mut self, queue: QueueId) {
         let of_queue = (queue, GroupId(0))..=(queue, GroupId(u32::MAX));
         for (key, lease) in self.table.range_mut(of_queue) {
-            if !lease.is_dirty {
-                lease.is_dirty = true;
+            if lease.mark() {
                 self.dirty.push_back(*key);
             }
         }
@@ -84,10 +98,7 @@ impl Leases {
 
     /// This lease may have something to deliver.
     pub(super) fn mark(&mut self, key: LeaseKey) {
-        if let Some(lease) = self.table.get_mut(&key)
-            && !lease.is_dirty
-        {
-            lease.is_dirty = true;
+        if self.table.get_mut(&key).is_some_and(Lease::mark) {
             self.dirty.push_back(key);
         }
     }
@@ -97,7 +108,7 @@ impl Leases {
         loop {
             let key = self.dirty.pop_front()?;
             if let Some(lease) = self.table.get_mut(&key) {
-                lease.is_dirty = false;
+                lease.unmark();
                 return Some(key);
             }
         }
@@ -137,6 +148,32 @@ impl Leases {
         Err(Refusal::LeaseFenced { given: epoch, current })
     }
 
+    /// Whether a connection has read enough of what was sent to be sent more; if not, its leases are marked once it has.
+    pub(super) fn may_send(&mut self, peer: Peer, on_way_max: u64) -> bool {
+        let Some(home) = self.homes.get_mut(&peer) else { return true };
+        let may_send = home.pace.may_send(on_way_max);
+        home.is_waited_for |= !may_send;
+        may_send
+    }
+
+    /// Counts what is sent; true if the connection is to be asked whether it has read it.
+    pub(super) fn count_sent(&mut self, peer: Peer, bytes: usize, on_way_max: u64) -> bool {
+        self.homes.get_mut(&peer).is_some_and(|home| home.pace.count(bytes, on_way_max))
+    }
+
+    fn has_read(&mut self, peer: Peer) {
+        let Some(home) = self.homes.get_mut(&peer) else { return };
+        home.pace.answered();
+        if !std::mem::take(&mut home.is_waited_for) {
+            return;
+        }
+        for key in &home.keys {
+            if self.table.get_mut(key).is_some_and(Lease::mark) {
+                self.dirty.push_back(*key);
+            }
+        }
+    }
+
     /// This lease goes on when the read is done.
     pub(super) fn wait_for_read(&mut self, op: OpId, key: LeaseKey) {
         self.reads.push((op, key));
@@ -152,10 +189,10 @@ impl Leases {
         let Some(peer) = self.table.get(&key).and_then(|lease| lease.peer_of(member)) else {
             return;
         };
-        if let Some(keys) = self.of_peer.get_mut(&peer) {
-            keys.remove(&key);
-            if keys.is_empty() {
-                self.of_peer.remove(&peer);
+        if let Some(home) = self.homes.get_mut(&peer) {
+            home.keys.remove(&key);
+            if home.keys.is_empty() {
+                self.homes.remove(&peer);
             }
         }
     }
@@ -187,11 +224,12 @@ impl Broker {
             LeaseMail::Revoke { queue, group, member, reason } => {
                 self.on_revoke(turn, (queue, group), member, reason);
             }
+            LeaseMail::Read { peer } => self.leases.has_read(peer),
         }
     }
 
     fn on_assign(&mut self, turn: &mut Turn<'_>, key: LeaseKey, tenant: Tenant) {
-        self.leases.of_peer.entry(tenant.peer).or_default().insert(key);
+        self.leases.homes.entry(tenant.peer).or_default().keys.insert(key);
         if self.leases.table.entry(key).or_default().want(tenant) {
             self.revoke_owner(turn, key, RevokeReason::Rebalanced);
         }
@@ -295,7 +333,7 @@ impl Broker {
 
     /// A connection is gone: what it owned here is free at once.
     pub(super) fn end_leases_of(&mut self, turn: &mut Turn<'_>, peer: Peer) {
-        for key in self.leases.of_peer.remove(&peer).unwrap_or_default() {
+        for key in self.leases.homes.remove(&peer).unwrap_or_default().keys {
             if let Some(lease) = self.leases.get_mut(key) {
                 lease.peer_gone(peer);
                 self.settle(turn, key);

@@ -14,6 +14,7 @@
 //! | `publish` | records in, receipts out |
 //! | `members` | who consumes what (shard 0 decides) |
 //! | `lease`, `leases`, `grants`, `deliver`, `consume`, `retries` | who owns a queue, what it is sent, what it answers |
+//! | `pace` | how much may be on its way to one connection |
 //! | `offsets`, `groups`, `fetch` | questions about positions, and reading without a group |
 //! | `gather` | neighbouring sections, read into one frame |
 //! | `requests`, `responders` | request-reply: the pending side and the serving side |
@@ -41,6 +42,7 @@ pub mod mail;
 pub mod members;
 pub mod offsets;
 pub mod outgoing;
+pub mod pace;
 pub mod post;
 pub mod producers;
 pub mod publish;

@@ -212,6 +212,32 @@ fn a_nacked_record_without_credit_comes_with_the_next_credit() {
 }
 
 #[test]
+fn a_connection_that_does_not_read_is_sent_so_much_and_no_more() {
+    const BODY_BYTES: usize = 60 << 10;
+    let (mut house, queues) = house(1, 1);
+    let body = "x".repeat(BODY_BYTES);
+    for _ in 0..200 {
+        house.publish(queues[0], &[&body]);
+    }
+    let peer = house.connect(0);
+    house.join(peer, Wish { credit: (1000, 64 << 20), ..shared("g") });
+    let mut received_bytes = |house: &mut House| {
+        let got = house.got(peer);
+        assert!(got.iter().all(|got| !matches!(got, Got::Error(_))), "{got:?}");
+        got.iter().filter(|got| matches!(got, Got::Records { .. })).count() * BODY_BYTES
+    };
+    // Nothing tells that it reads: half of an output buffer.
+    let unread_bytes = received_bytes(&mut house);
+    assert!((7 << 20..9 << 20).contains(&unread_bytes), "{unread_bytes}");
+    // An answer that was not asked for tells nothing.
+    house.pong(peer, 0);
+    assert_eq!(received_bytes(&mut house), 0);
+    house.pong(peer, 1 << 63);
+    let more_bytes = received_bytes(&mut house);
+    assert!((1 << 20..3 << 20).contains(&more_bytes), "{more_bytes}");
+}
+
+#[test]
 fn a_revoked_owner_finishes_and_the_next_begins_at_the_floor() {
     let (mut house, queues) = house(1, 2);
     let first = house.connect(0);

@@ -200,6 +200,14 @@ impl House {
         assert_eq!(self.next(peer).kind(), Kind::Pong);
     }
 
+    /// An answer to a Ping.
+    pub(crate) fn pong(&mut self, peer: Peer, request_id: u64) {
+        self.send(peer, (Kind::Pong, request_id), &[], |builder| {
+            table::Unsubscribe::create(builder, &table::UnsubscribeArgs { member: 0 })
+        });
+        self.run();
+    }
+
     pub(crate) fn unsubscribe(&mut self, peer: Peer, member: u64) {
         self.ask(peer, Kind::Unsubscribe, |builder| {
             table::Unsubscribe::create(builder, &table::UnsubscribeArgs { member })
