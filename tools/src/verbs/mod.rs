@@ -5,6 +5,7 @@ pub mod explain;
 pub mod group;
 pub mod inspect;
 pub mod publish;
+mod publishing;
 pub mod reply;
 pub mod request;
 pub mod stats;
