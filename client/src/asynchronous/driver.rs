@@ -14,6 +14,8 @@ use std::io;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+/// Bytes move at least so often while a caller takes what is there already, in nanoseconds.
+const TURN_EVERY_NS: u64 = 1_000_000;
 /// Turns within one poll: then the task yields to the others of its thread.
 const TURNS_MAX: u32 = 64;
 
@@ -33,6 +35,8 @@ pub(crate) struct Driver<N: Net> {
     /// The time the sleep ends, monotonic.
     sleep: Option<(u64, Boxed<()>)>,
     waiting: Vec<Waker>,
+    /// When bytes moved last, monotonic.
+    moved_ns: u64,
 }
 
 impl<N: Net> std::fmt::Debug for Driver<N> {
@@ -45,7 +49,7 @@ impl<N: Net> Driver<N> {
     pub(super) fn new(config: ClientConfig) -> Self {
         let clock = Clock::new();
         let session = Session::new(config, seed(), clock.now());
-        Self { session, clock, links: Vec::new(), sleep: None, waiting: Vec::new() }
+        Self { session, clock, links: Vec::new(), sleep: None, waiting: Vec::new(), moved_ns: 0 }
     }
 
     /// Reads the clock; the time in `wait` from now, monotonic.
@@ -62,6 +66,7 @@ impl<N: Net> Driver<N> {
     /// One turn. True: something moved.
     fn turn(&mut self, context: &mut Context<'_>) -> bool {
         self.session.set_now(self.clock.now());
+        self.moved_ns = self.session.now_ns();
         let mut moved = false;
         for index in 0..self.session.connection_end() {
             moved |= self.connect(index, context);
@@ -166,6 +171,10 @@ impl<N: Net> Driver<N> {
         for _ in 0..TURNS_MAX {
             self.session.set_now(self.clock.now());
             if let Some(found) = take(&mut self.session) {
+                // Acknowledgements and heartbeats leave even while there is always something to take.
+                if self.session.now_ns().saturating_sub(self.moved_ns) >= TURN_EVERY_NS {
+                    self.turn(context);
+                }
                 self.wake_all(); // another one polls the streams from here on
                 return Poll::Ready(found);
             }

@@ -16,6 +16,8 @@ use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+/// Bytes move at least so often while a caller takes what is there already, in nanoseconds.
+const TURN_EVERY_NS: u64 = 1_000_000;
 /// Waits shorter than this sleep in `ppoll`, which is exact; in nanoseconds.
 const EXACT_WAIT_NS_MAX: u64 = 8_000_000;
 
@@ -38,6 +40,8 @@ pub(crate) struct Driver {
     sockets: Vec<Option<Socket>>,
     /// Grows with everything received.
     received_bytes: u64,
+    /// When bytes moved last, monotonic.
+    moved_ns: u64,
 }
 
 impl Driver {
@@ -45,7 +49,7 @@ impl Driver {
     pub(crate) fn new(config: ClientConfig) -> Self {
         let clock = Clock::new();
         let session = Session::new(config, seed(), clock.now());
-        Self { session, clock, sockets: Vec::new(), received_bytes: 0 }
+        Self { session, clock, sockets: Vec::new(), received_bytes: 0, moved_ns: 0 }
     }
 
     /// Reads the clock; the time in `wait` from now, monotonic.
@@ -64,6 +68,12 @@ impl Driver {
         loop {
             self.session.set_now(self.clock.now());
             if let Some(found) = take(&mut self.session) {
+                // Acknowledgements and heartbeats leave even while there is always something to take.
+                if self.session.now_ns().saturating_sub(self.moved_ns) >= TURN_EVERY_NS {
+                    self.push();
+                    self.receive_all();
+                    self.move_bytes();
+                }
                 return Some(found);
             }
             let now_ns = self.session.now_ns();
@@ -103,18 +113,24 @@ impl Driver {
     }
 
     fn turn(&mut self, until_ns: u64, begin_ns: u64) {
-        if self.session.now_ns() >= self.session.wake_ns() {
-            self.receive_all();
-            self.session.tick();
-        }
-        self.connect_all();
-        self.push();
+        self.move_bytes();
         if self.receive_or_spin(begin_ns) {
             return;
         }
         let now_ns = self.session.now_ns();
         let wait_ns = until_ns.min(self.session.wake_ns()).saturating_sub(now_ns);
         self.sleep(wait_ns);
+    }
+
+    /// Does what time asks for, connects and sends; never sleeps.
+    fn move_bytes(&mut self) {
+        self.moved_ns = self.session.now_ns();
+        if self.moved_ns >= self.session.wake_ns() {
+            self.receive_all();
+            self.session.tick();
+        }
+        self.connect_all();
+        self.push();
     }
 
     /// True: this turn must not sleep.

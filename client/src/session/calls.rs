@@ -64,7 +64,9 @@ impl Session {
         if self.unsent_calls == 0 {
             return;
         }
-        for key in 0..self.calls.key_end() {
+        let mut from = 0;
+        while let Some(key) = self.calls.key_from(from) {
+            from = key + 1;
             let Some(CallState { target, unsent: Some(_), .. }) = self.calls.get(key) else {
                 continue;
             };

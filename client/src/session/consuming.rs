@@ -10,6 +10,7 @@ use crate::delivery::{Gap, GapReason, Item, Place};
 use crate::error::{CallError, ConsumeError, LeaseOver, Refusal};
 use crate::session::inbox::Taken;
 use wire::error::Retry;
+use wire::record::RECORD_HEADER_BYTES;
 use wire::table::{
     Ack, AckArgs, Assigned, Commit, CommitArgs, Credit, CreditArgs, Deliver, Nack, NackArgs,
     Revoked, Sharing, Subscribe, SubscribeArgs, Subscribed, Unsubscribe, UnsubscribeArgs,
@@ -119,7 +120,9 @@ impl Session {
         if !self.connections[HOME].is_ready() {
             return;
         }
-        for key in 0..self.consumers.key_end() {
+        let mut from = 0;
+        while let Some(key) = self.consumers.key_from(from) {
+            from = key + 1;
             let Some(consumer) = self.consumers.get(key) else { continue };
             match consumer.phase {
                 Phase::Wanted { at_ns } if at_ns <= self.now.mono_ns => self.ask_to_subscribe(key),
@@ -181,13 +184,23 @@ impl Session {
 
     pub(super) fn subscribed(&mut self, key: usize, taken: &Taken) -> Result<(), DecodeError> {
         let frame = taken.frame();
-        let subscribed = frame.read::<Subscribed<'_>>()?;
-        if let Some(consumer) = self.consumers.get_mut(key) {
-            consumer.phase = Phase::Subscribed(MemberId(subscribed.member()));
-            consumer.was_member = true;
-        }
+        let member = MemberId(frame.read::<Subscribed<'_>>()?.member());
+        let Some(consumer) = self.consumers.get_mut(key) else {
+            self.leave(member); // given up meanwhile: it must not hold queues
+            return Ok(());
+        };
+        consumer.phase = Phase::Subscribed(member);
+        consumer.was_member = true;
         self.take_early();
         Ok(())
+    }
+
+    fn leave(&mut self, member: MemberId) {
+        let arguments = UnsubscribeArgs { member: member.0 };
+        let outbox = self.connections[HOME].outbox();
+        self.writer.write(outbox, Kind::Unsubscribe, 0, &[], |builder| {
+            Unsubscribe::create(builder, &arguments)
+        });
     }
 
     /// A first no is the caller's; later ones are tried again unless they are for good.
@@ -230,6 +243,10 @@ impl Session {
     pub(super) fn delivered(&mut self, taken: &Taken) -> Result<(), DecodeError> {
         let frame = taken.frame();
         let deliver = frame.read::<Deliver<'_>>()?;
+        let records_max = taken.section().len() / RECORD_HEADER_BYTES;
+        if deliver.count() as usize > records_max {
+            return Err(DecodeError::Body);
+        }
         let queue = QueueId(deliver.queue());
         let (from, to) = (Offset(deliver.gap_from()), Offset(deliver.gap_to()));
         let reason = GapReason::from_wire(deliver.gap_reason());

@@ -79,7 +79,9 @@ impl Session {
 
     /// Sends what producers have ready.
     pub(super) fn publish_all(&mut self) {
-        for key in 0..self.producers.key_end() {
+        let mut from = 0;
+        while let Some(key) = self.producers.key_from(from) {
+            from = key + 1;
             let Some(producer) = self.producers.get_mut(key) else { continue };
             match producer.phase {
                 Phase::Opening => self.ask_for_epoch(key),

@@ -125,7 +125,9 @@ impl Session {
 
     /// Sends the requests that wait, each requester's in order.
     pub(super) fn request_all(&mut self) {
-        for key in 0..self.requesters.key_end() {
+        let mut from = 0;
+        while let Some(key) = self.requesters.key_from(from) {
+            from = key + 1;
             while let Some(requester) = self.requesters.get_mut(key)
                 && let Some(unsent) = requester.unsent.pop_front()
             {

@@ -100,7 +100,9 @@ impl Session {
         if !self.connections[HOME].is_ready() {
             return;
         }
-        for key in 0..self.responders.key_end() {
+        let mut from = 0;
+        while let Some(key) = self.responders.key_from(from) {
+            from = key + 1;
             let Some(responder) = self.responders.get_mut(key) else { continue };
             if !matches!(responder.phase, Phase::Wanted { at_ns } if at_ns <= self.now.mono_ns) {
                 continue;
@@ -120,11 +122,18 @@ impl Session {
 
     pub(super) fn served(&mut self, key: usize, taken: &Taken) -> Result<(), DecodeError> {
         let frame = taken.frame();
-        let served = frame.read::<Served<'_>>()?;
-        if let Some(responder) = self.responders.get_mut(key) {
-            responder.phase = Phase::Subscribed(MemberId(served.responder()));
-            responder.was_registered = true;
-        }
+        let responder = MemberId(frame.read::<Served<'_>>()?.responder());
+        let Some(registered) = self.responders.get_mut(key) else {
+            // Given up meanwhile: it must not be sent calls.
+            let arguments = UnserveArgs { responder: responder.0 };
+            let outbox = self.connections[HOME].outbox();
+            self.writer.write(outbox, Kind::Unserve, 0, &[], |builder| {
+                Unserve::create(builder, &arguments)
+            });
+            return Ok(());
+        };
+        registered.phase = Phase::Subscribed(responder);
+        registered.was_registered = true;
         self.take_early();
         Ok(())
     }

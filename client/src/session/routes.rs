@@ -139,7 +139,9 @@ impl Session {
         let Some(topic) = self.routes.asked(request_id).map(str::to_owned) else { return };
         self.routes.forget(&topic);
         self.producers_not_routed(&topic, refusal);
-        for key in 0..self.requesters.key_end() {
+        let mut from = 0;
+        while let Some(key) = self.requesters.key_from(from) {
+            from = key + 1;
             let Some(requester) = self.requesters.get(key) else { continue };
             let waiting = requester.unsent.iter().filter(|unsent| unsent.service == topic);
             let ids: Vec<u64> = waiting.map(|unsent| unsent.request_id).collect();

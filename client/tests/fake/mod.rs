@@ -55,6 +55,8 @@ pub(crate) struct FakeNode {
     pub(crate) publishes: BTreeMap<usize, u32>,
     /// Pings heard.
     pub(crate) pings: u32,
+    /// Members that left.
+    pub(crate) left: Vec<u64>,
     /// Requests heard.
     pub(crate) requests: u32,
     /// Epoch of each producer id.
@@ -80,6 +82,7 @@ impl FakeNode {
             publishes: BTreeMap::new(),
             pings: 0,
             requests: 0,
+            left: Vec::new(),
             epochs: BTreeMap::new(),
             seen: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -159,7 +162,12 @@ impl FakeNode {
                 }
                 self.done(id, out);
             }
-            Kind::Nack | Kind::Unsubscribe | Kind::Unserve | Kind::TopicDelete => {
+            Kind::Unsubscribe => {
+                let leaving = frame.read::<table::Unsubscribe<'_>>().expect("valid");
+                self.left.push(leaving.member());
+                self.done(id, out);
+            }
+            Kind::Nack | Kind::Unserve | Kind::TopicDelete => {
                 self.done(id, out);
             }
             Kind::Request => self.request(frame, id, out),

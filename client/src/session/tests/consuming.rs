@@ -127,3 +127,16 @@ fn what_overtakes_the_subscriptions_answer_is_not_lost() {
         next(&mut world, key);
     }
 }
+
+#[test]
+fn a_consumer_given_up_before_its_answer_leaves_and_another_is_not_taken_for_it() {
+    let mut world = World::ready(FakeNode::new(1));
+    let config = ConsumerConfig::new(world.node.topic.as_str(), "group");
+    let given_up = world.session.add_consumer(config.clone());
+    world.session.advance();
+    world.session.remove_consumer(given_up);
+    let key = world.session.add_consumer(config);
+    world.until(100, |session| session.consumer_ready(key)).expect("subscribed");
+    world.turn();
+    assert_eq!(world.node.left, [1], "the first member left, the second stays");
+}
