@@ -19,6 +19,8 @@ pub struct Consumer {
     caller: Caller,
     member: u64,
     is_asked: bool,
+    /// Refused: asks again when time went by.
+    is_refused: bool,
     is_finished: bool,
 }
 
@@ -26,7 +28,16 @@ impl Consumer {
     /// A member of `group` on the `topic`th topic of the board.
     pub fn new(group: &'static str, topic: usize, nacks: u64) -> Self {
         let caller = Caller::default();
-        Self { group, topic, nacks, caller, member: 0, is_asked: false, is_finished: false }
+        Self {
+            group,
+            topic,
+            nacks,
+            caller,
+            member: 0,
+            is_asked: false,
+            is_refused: false,
+            is_finished: false,
+        }
     }
 
     fn subscribe(&mut self, context: &mut Context<'_>) {
@@ -105,7 +116,8 @@ impl Actor for Consumer {
     fn on(&mut self, context: &mut Context<'_>, event: ActorEvent) {
         for news in self.caller.take(context, event) {
             match news {
-                News::Ready | News::Woken => {}
+                News::Ready => {}
+                News::Woken => self.is_asked &= !std::mem::take(&mut self.is_refused),
                 News::Lost => {
                     self.member = 0;
                     self.is_asked = false;
@@ -122,7 +134,7 @@ impl Actor for Consumer {
                         Kind::Deliver => {
                             self.on_deliver(context, frame.read().expect("valid"), frame.section);
                         }
-                        Kind::Error => self.is_asked = false,
+                        Kind::Error => self.is_refused = self.is_asked,
                         _ => {}
                     }
                 }
