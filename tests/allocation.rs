@@ -149,7 +149,12 @@ impl Shard {
                 Effect::Flush { operation, .. } => self.work.push_back(Work::Flush(operation)),
                 Effect::File { operation, .. } => self.work.push_back(Work::File(operation)),
                 Effect::Arm { .. } | Effect::Resume { .. } => {}
-                other => panic!("not in these tests: {other:?}"),
+                Effect::Close { .. }
+                | Effect::Hold { .. }
+                | Effect::Mail { .. }
+                | Effect::Read { .. }
+                | Effect::Halt { .. }
+                | Effect::Stop => panic!("not in these tests: {effect:?}"),
             }
         }
         self.effects.clear();

@@ -408,11 +408,11 @@ impl House {
         let result = Err(IoFault::Errno(5));
         let event = Event::Flushed { operation, result };
         seat.broker.step(self.now, event, &mut self.effects);
-        let halted = self.effects.list.drain(..).find_map(|effect| match effect {
-            Effect::Halt { code, .. } => Some(code),
-            other => panic!("nothing but the end follows a failed flush: {other:?}"),
-        });
-        halted.expect("a failed flush ends the process")
+        let effects = std::mem::take(&mut self.effects.list);
+        let [Effect::Halt { code, .. }] = effects.as_slice() else {
+            panic!("nothing but the end follows a failed flush: {effects:?}");
+        };
+        *code
     }
 }
 

@@ -46,10 +46,8 @@ fn to_queue(number: u16) -> table::PublishArgs {
 /// First offset, count and whether it is a duplicate, of the receipt the peer received.
 fn next_receipt(house: &mut House, peer: Peer) -> (u64, u32, bool) {
     let received = house.next(peer);
-    let receipt: table::Receipt<'_> = match received.kind() {
-        Kind::Receipt => received.frame().read().expect("a Receipt"),
-        other => panic!("{other:?} instead of a receipt: {received:?}"),
-    };
+    assert_eq!(received.kind(), Kind::Receipt, "{received:?}");
+    let receipt: table::Receipt<'_> = received.frame().read().expect("a Receipt");
     (receipt.first_offset(), receipt.count(), receipt.duplicate())
 }
 
