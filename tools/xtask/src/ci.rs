@@ -62,7 +62,7 @@ pub fn run(root: &Path, arguments: &[&str]) -> bool {
 
 /// Runs the simulator with `arguments`; without any, as CI does.
 pub fn simulate(root: &Path, arguments: &[&str]) -> bool {
-    let run = ["run", "--quiet", "--profile", "quick", "--package", "defibus-sim", "--"];
+    let run = ["run", "--quiet", "--profile", "sim", "--package", "defibus-sim", "--"];
     let arguments = if arguments.is_empty() { &["--seeds", SIM_SEEDS] } else { arguments };
     passes(&mut cargo(root, &[&run, arguments].concat()))
 }
