@@ -17,15 +17,49 @@
 //! client's calls runs. A client that is not polled for a whole heartbeat is
 //! taken for dead by the node; it comes back by itself with the next call.
 //!
+//! Publish and subscribe:
+//!
 //! ```no_run
-//! use client::{Client, ClientConfig, NewRecord, ProducerConfig};
+//! use client::{Client, ClientConfig, ConsumerConfig, Item, NewRecord, ProducerConfig};
+//! use std::time::Duration;
 //!
 //! let client = Client::connect(ClientConfig::new("127.0.0.1:7400"))?;
 //! let mut producer = client.producer(ProducerConfig::new("A10-20190001"))?;
-//! let receipt = producer.send(&NewRecord::new(b"hello"))?;
-//! assert!(receipt.level >= client::Level::Memory);
+//! let receipt = producer.send(&NewRecord::new(b"buy 10").key(b"alice"))?;
+//! assert!(receipt.level >= client::Level::Memory, "accepted, and at which level");
+//!
+//! let mut consumer = client.consumer(ConsumerConfig::new("A10-20190001", "desk"))?;
+//! while let Some(item) = consumer.next(Duration::from_secs(1))? {
+//!     if let Item::Message(message) = item {
+//!         assert!(!message.body().is_empty());
+//!         consumer.ack(message.place)?;
+//!     }
+//! }
+//! consumer.close()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Request and reply; the other side is a [`Responder`]:
+//!
+//! ```no_run
+//! # use client::{Client, ClientConfig};
+//! use client::{NewRecord, Outcome, RequesterConfig};
+//! use std::time::Duration;
+//!
+//! # let client = Client::connect(ClientConfig::new("127.0.0.1:7400"))?;
+//! let mut requester = client.requester(RequesterConfig::default());
+//! let question = NewRecord::new(b"is anybody there?");
+//! let outcome = requester.request("A10-20190002", &question, Duration::from_millis(50))?;
+//! match outcome {
+//!     Outcome::Reply(reply) => assert!(!reply.body().is_empty()),
+//!     Outcome::NoResponder => {} // told at once, not at the deadline
+//!     Outcome::Unknown => {}     // it may have been served: not a failure, not a success
+//!     _ => {}
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `examples/` has both as programs, and a tiny order gateway made of the two.
 
 #![forbid(unsafe_code)]
 
