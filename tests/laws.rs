@@ -6,6 +6,8 @@
 
 #[path = "fuzz/decoders.rs"]
 mod decoders;
+#[path = "fuzz/durable.rs"]
+mod durable;
 #[path = "laws/lone.rs"]
 mod lone;
 
@@ -109,28 +111,8 @@ fn with_topic(kind: TopicKind, pending_requests_max: usize, log_bytes_max: u64) 
         settings.pending_requests_max = pending_requests_max;
         store.log_bytes_max = log_bytes_max;
     });
-    create_topic(&mut lone, kind);
+    lone.create_topic(kind);
     lone
-}
-
-/// Creates the topic and returns the id of its queue.
-fn create_topic(lone: &mut Lone, kind: TopicKind) -> u64 {
-    lone.send(Kind::TopicCreate, 2, &[], |builder| {
-        let name = Some(builder.create_string("A10-20190001"));
-        let args = table::TopicCreateArgs { name, kind, queue_count: 1, ..Default::default() };
-        table::TopicCreate::create(builder, &args)
-    });
-    lone.settle();
-    let info = expect(lone, Kind::TopicInfo);
-    let queues = info.frame().read::<table::TopicInfo<'_>>().expect("sound").queues();
-    queues.expect("one queue").get(0).id()
-}
-
-fn publish(lone: &mut Lone, queue: u64, body: &[u8]) {
-    lone.send(Kind::Publish, 3, &section(body), |builder| {
-        let args = table::PublishArgs { queue, count: 1, ..Default::default() };
-        table::Publish::create(builder, &args)
-    });
 }
 
 fn request(lone: &mut Lone, queue: u64, id: u64) {
@@ -173,7 +155,7 @@ fn law_5_what_is_full_refuses_and_does_not_grow() {
 
     let mut lone = with_topic(TopicKind::Event, 1, 4 << 20);
     for _ in 0..1000 {
-        publish(&mut lone, QUEUE.0, &[7; 32 << 10]);
+        lone.publish(QUEUE.0, &[7; 32 << 10]);
         lone.settle();
     }
     let log_bytes = lone.log_bytes();
@@ -207,7 +189,7 @@ fn law_6_accepted_means_the_level_is_reached() {
     let mut history = Vec::new();
     for _ in 0..3 {
         history.push(Happened::Published);
-        publish(&mut lone, QUEUE.0, b"order");
+        lone.publish(QUEUE.0, b"order");
         history.extend(lone.next().map(|_| Happened::Accepted));
         history.push(Happened::Synced);
         lone.settle();
@@ -224,11 +206,15 @@ fn law_6_accepted_means_the_level_is_reached() {
 #[test]
 fn law_7_bytes_from_outside_never_panic_us() {
     let mut inputs = 0;
-    for (target, decoder) in decoders::ALL {
+    for (target, decoder) in decoders::ALL.iter().chain(durable::ALL) {
         for path in files(&root().join("tests/fuzz/corpus").join(target)) {
             let bytes = std::fs::read(&path).expect("a committed input");
             let outcome = std::panic::catch_unwind(|| feed(*decoder, &bytes));
             assert!(outcome.is_ok(), "{} panics", path.display());
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let taken = decoder(&bytes);
+            assert!(taken || !name.starts_with("good-"), "{} was refused", path.display());
+            assert!(!taken || !name.starts_with("bad-"), "{} was taken", path.display());
             inputs += 1;
         }
     }
@@ -307,13 +293,13 @@ fn law_10_a_number_never_means_something_else() {
     let mut offsets = Vec::new();
     for life in 0..3_u8 {
         for _ in 0..3 {
-            publish(&mut lone, QUEUE.0, &[life]);
+            lone.publish(QUEUE.0, &[life]);
             lone.settle();
             let receipt = expect(&mut lone, Kind::Receipt);
             let receipt = receipt.frame().read::<table::Receipt<'_>>().expect("sound");
             offsets.push((receipt.queue(), receipt.first_offset()));
         }
-        publish(&mut lone, QUEUE.0, b"never synced");
+        lone.publish(QUEUE.0, b"never synced");
         lone = lone.lose_power();
     }
     assert!(keeps_law_10(offsets.clone()), "{offsets:?}");
@@ -326,7 +312,7 @@ fn law_10_a_number_never_means_something_else() {
         });
         lone.settle();
         expect(&mut lone, Kind::Done);
-        queues.push(create_topic(&mut lone, TopicKind::Event));
+        queues.push(lone.create_topic(TopicKind::Event));
         lone = lone.lose_power();
     }
     assert!(keeps_law_10(queues.clone()), "{queues:?}");

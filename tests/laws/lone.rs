@@ -18,7 +18,8 @@ use storage::plan::{Disk, FileName, OpId, Plan};
 use storage::store::StoreConfig;
 use wire::frame::Decoded;
 use wire::record::{Properties, Record, write_record};
-use wire::{Frame, FrameWriter, Kind, ShardId, table};
+use wire::table::TopicKind;
+use wire::{Frame, FrameWriter, Kind, QueueId, ShardId, table};
 
 const PEER: ConnectionId = ConnectionId { slot: 0, generation: 1 };
 
@@ -60,6 +61,39 @@ impl Lone {
         let mut store = store_config();
         bound(&mut settings, &mut store);
         Self::open(SimDisk::new(), settings, store)
+    }
+
+    /// The disk of a node that stored some records, and their queue.
+    pub(crate) fn with_records() -> (SimDisk, QueueId) {
+        let mut lone = Self::new(|_, _| {});
+        let queue = QueueId(lone.create_topic(TopicKind::Event));
+        for number in 0..6_u8 {
+            lone.publish(queue.0, &[number; 700]);
+            lone.settle();
+        }
+        (lone.disk, queue)
+    }
+
+    /// Creates the topic `A10-20190001` and returns the id of its queue.
+    pub(crate) fn create_topic(&mut self, kind: TopicKind) -> u64 {
+        self.send(Kind::TopicCreate, 2, &[], |builder| {
+            let name = Some(builder.create_string("A10-20190001"));
+            let args = table::TopicCreateArgs { name, kind, queue_count: 1, ..Default::default() };
+            table::TopicCreate::create(builder, &args)
+        });
+        self.settle();
+        let info = self.next().expect("an answer");
+        assert_eq!(info.kind(), Kind::TopicInfo);
+        let queues = info.frame().read::<table::TopicInfo<'_>>().expect("sound").queues();
+        queues.expect("one queue").get(0).id()
+    }
+
+    /// The peer publishes one record without a producer.
+    pub(crate) fn publish(&mut self, queue: u64, body: &[u8]) {
+        self.send(Kind::Publish, 3, &section(body), |builder| {
+            let args = table::PublishArgs { queue, count: 1, ..Default::default() };
+            table::Publish::create(builder, &args)
+        });
     }
 
     /// Power fails: the node starts again from what the disk has done.

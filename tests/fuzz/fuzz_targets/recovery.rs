@@ -1,0 +1,13 @@
+//! Fuzz target: `durable::recovery` on whatever libFuzzer makes up.
+#![no_main]
+
+#[path = "../durable.rs"]
+#[allow(dead_code, reason = "each target runs one of the decoders")]
+mod durable;
+#[path = "../../laws/lone.rs"]
+#[allow(dead_code, reason = "a target needs a part of it")]
+mod lone;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    durable::recovery(bytes);
+});
