@@ -36,17 +36,19 @@ pub fn check(root: &Path) -> Result<Vec<Finding>, String> {
     let mut findings = Vec::new();
     for budget in BUDGETS {
         let listing = output(&mut cargo(root, &[TREE, budget.arguments].concat()))?;
-        findings.extend(compare(budget.name, distinct(&listing), budget.crates_max));
+        let crates = distinct(&listing);
+        say(&format!("crates of others in {}: {crates} of {}", budget.name, budget.crates_max));
+        findings.extend(compare(budget.name, crates, budget.crates_max));
     }
     let lock = std::fs::read_to_string(root.join("Cargo.lock"))
         .map_err(|error| format!("Cargo.lock: {error}"))?;
     let locked = lock.lines().filter(|line| *line == "[[package]]").count();
+    say(&format!("crates in the lock file: {locked} of {LOCKED_CRATES_MAX}"));
     findings.extend(compare("the lock file", locked, LOCKED_CRATES_MAX));
     Ok(findings)
 }
 
 fn compare(name: &str, crates: usize, crates_max: usize) -> Option<Finding> {
-    say(&format!("crates of others in {name}: {crates} of {crates_max}"));
     (crates > crates_max)
         .then(|| Finding::of(name, format!("{crates} crates, {crates_max} are allowed")))
 }
