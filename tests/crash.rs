@@ -72,7 +72,11 @@ fn crash(node: Node, round: usize, acked: &mut Places) -> Node {
     take_acks(&mut lines, usize::MAX, &tag, acked);
     let begun = now();
     let node = restart(data, false);
-    eprintln!("round {round}: {} acknowledged so far, up again in {:?}", acked.len(), begun.elapsed());
+    eprintln!(
+        "round {round}: {} acknowledged so far, up again in {:?}",
+        acked.len(),
+        begun.elapsed()
+    );
     node
 }
 
@@ -87,7 +91,8 @@ fn read_all(node: &Node) -> Places {
     let queues = described["queue_list"].as_array().expect("queues");
     let count: u64 = queues.iter().map(|queue| number(queue, "end") - number(queue, "start")).sum();
     let count = count.to_string();
-    let read = node.run(&["sub", TOPIC, "--group", "audit", "--no-ack", "--count", &count, "-o", "jsonl"]);
+    let read =
+        node.run(&["sub", TOPIC, "--group", "audit", "--no-ack", "--count", &count, "-o", "jsonl"]);
     let mut there = Places::new();
     for line in read.done().lines() {
         let body = line["body"].as_str().expect("text");
@@ -101,7 +106,11 @@ fn read_all(node: &Node) -> Places {
 
 /// Acknowledged records that are not there as they were acknowledged.
 fn lost(acked: &Places, there: &Places) -> Vec<(u64, u64)> {
-    acked.iter().filter(|(place, record)| there.get(place) != Some(record)).map(|(place, _)| *place).collect()
+    acked
+        .iter()
+        .filter(|(place, record)| there.get(place) != Some(record))
+        .map(|(place, _)| *place)
+        .collect()
 }
 
 #[test]

@@ -62,11 +62,6 @@ impl Connections {
         self.slots[id.slot as usize].take()
     }
 
-    /// Whether this connection is still there.
-    pub(super) fn is_open(&mut self, id: ConnectionId) -> bool {
-        self.get_mut(id).is_some()
-    }
-
     /// A sign of life.
     pub(super) fn heard(&mut self, id: ConnectionId, now_ns: u64) {
         if let Some(connection) = self.get_mut(id) {
@@ -176,18 +171,17 @@ impl Broker {
         });
     }
 
-    pub(super) fn on_ping(&mut self, turn: &mut Turn<'_>, origin: Origin) -> Result<(), Refusal> {
+    pub(super) fn on_ping(&mut self, turn: &mut Turn<'_>, origin: Origin) {
         self.out.send_bare(turn, origin, Kind::Pong);
-        Ok(())
-    }
-
-    pub(super) fn on_goodbye(&mut self, turn: &mut Turn<'_>, origin: Origin) -> Result<(), Refusal> {
-        turn.effects.list.push(Effect::Close { connection: origin.peer.connection });
-        Ok(())
     }
 
     /// A refusal; before and during hello, and for a body that cannot be read, it is the last word.
-    pub(super) fn refuse_or_close(&mut self, turn: &mut Turn<'_>, origin: Origin, refusal: &Refusal) {
+    pub(super) fn refuse_or_close(
+        &mut self,
+        turn: &mut Turn<'_>,
+        origin: Origin,
+        refusal: &Refusal,
+    ) {
         let connection = origin.peer.connection;
         let greeted = self.connections.get_mut(connection).is_some_and(|known| known.greeted);
         self.refuse(turn, origin, refusal);
@@ -224,7 +218,10 @@ impl Broker {
             let origin = Origin { peer: self.home(connection), request_id: 0 };
             self.out.send(turn, origin, (Kind::Goodbye, &[]), |builder| {
                 let message = Some(builder.create_string(&words.message));
-                table::Goodbye::create(builder, &table::GoodbyeArgs { code: words.code as u16, message })
+                table::Goodbye::create(
+                    builder,
+                    &table::GoodbyeArgs { code: words.code as u16, message },
+                )
             });
         }
     }
@@ -239,7 +236,6 @@ fn checked_name<'a>(field: &'static str, name: Option<&'a str>) -> Result<&'a st
     Ok(name)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the upper 64 of 128 bits")]
 const fn high_half(id: u128) -> u64 {
     (id >> 64) as u64
 }

@@ -148,7 +148,11 @@ impl Broker {
         result: Result<(), IoFault>,
     ) {
         if let Err(fault) = result {
-            return Self::halt(turn, EXIT_DISK, format!("a log write or fdatasync failed: {fault:?}"));
+            return Self::halt(
+                turn,
+                EXIT_DISK,
+                format!("a log write or fdatasync failed: {fault:?}"),
+            );
         }
         self.disk.flushes -= 1;
         self.stats.flush_ended(turn.now.mono_ns);
@@ -232,7 +236,9 @@ fn effect_of<M>(plan: Plan) -> Effect<M> {
             let file = file_of(file);
             return Effect::Read { operation: OperationId(op.0), file, position, bytes };
         }
-        Plan::Prepare { op, segment, bytes, zeroed } => (op, FileTask::Prepare { segment, bytes, zeroed }),
+        Plan::Prepare { op, segment, bytes, zeroed } => {
+            (op, FileTask::Prepare { segment, bytes, zeroed })
+        }
         Plan::WriteAt { op, file, position, bytes } => {
             (op, FileTask::WriteAt { file: file_of(file), position, bytes })
         }

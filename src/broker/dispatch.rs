@@ -53,7 +53,12 @@ enum Place {
 }
 
 impl Broker {
-    pub(super) fn on_frame(&mut self, turn: &mut Turn<'_>, connection: ConnectionId, frame: Frame<'_>) {
+    pub(super) fn on_frame(
+        &mut self,
+        turn: &mut Turn<'_>,
+        connection: ConnectionId,
+        frame: Frame<'_>,
+    ) {
         let origin = Origin { peer: self.home(connection), request_id: frame.header.request_id };
         self.connections.heard(connection, turn.now.mono_ns);
         let handled = self
@@ -141,7 +146,8 @@ impl Broker {
             return Err(Refusal::Busy);
         }
         self.connections.mark_known_elsewhere(origin.peer.connection);
-        let mut bytes = Vec::with_capacity(wire::HEADER_BYTES + frame.body.len() + frame.section.len());
+        let mut bytes =
+            Vec::with_capacity(wire::HEADER_BYTES + frame.body.len() + frame.section.len());
         bytes.extend_from_slice(&frame.header.encode());
         bytes.extend_from_slice(frame.body);
         bytes.extend_from_slice(frame.section);
@@ -224,14 +230,28 @@ impl Broker {
     }
 
     /// The one match over frame kinds; each arm is a use case in a file of its own.
-    fn handle(&mut self, turn: &mut Turn<'_>, origin: Origin, frame: Frame<'_>) -> Result<(), Refusal> {
+    fn handle(
+        &mut self,
+        turn: &mut Turn<'_>,
+        origin: Origin,
+        frame: Frame<'_>,
+    ) -> Result<(), Refusal> {
         let kind = frame.kind().ok_or(Refusal::UnknownKind(frame.header.kind))?;
-        #[expect(clippy::wildcard_enum_match_arm, reason = "`place_of` is the exhaustive match and refused the rest")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "`place_of` is the exhaustive match and refused the rest"
+        )]
         match kind {
             Kind::Hello => self.on_hello(turn, origin, frame.read()?),
-            Kind::Ping => self.on_ping(turn, origin),
+            Kind::Ping => {
+                self.on_ping(turn, origin);
+                Ok(())
+            }
             Kind::Pong => self.on_pong(turn, origin),
-            Kind::Goodbye => self.on_goodbye(turn, origin),
+            Kind::Goodbye => {
+                turn.effects.list.push(Effect::Close { connection: origin.peer.connection });
+                Ok(())
+            }
             Kind::TopicCreate => self.on_topic_create(turn, origin, frame.read()?),
             Kind::TopicAlter => self.on_topic_alter(turn, origin, frame.read()?),
             Kind::TopicDelete => self.on_topic_delete(turn, origin, frame.read()?),
@@ -255,7 +275,10 @@ impl Broker {
             Kind::Unserve => self.on_unserve(turn, origin, frame.read()?),
             Kind::Request => self.on_request(turn, origin, frame.read()?, frame.section),
             Kind::Reply => self.on_reply(turn, origin, frame.read()?, frame.section),
-            Kind::Cancel => self.on_cancel(turn, origin, frame.read()?),
+            Kind::Cancel => {
+                self.on_cancel(turn, origin, frame.read()?);
+                Ok(())
+            }
             Kind::Stats => self.on_stats(turn, origin, frame.read()?),
             other => Err(Refusal::UnknownKind(other as u8)),
         }

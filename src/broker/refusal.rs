@@ -235,7 +235,9 @@ impl Refusal {
             ),
             Self::InvalidName { field, bytes } => words(
                 ErrorCode::InvalidName,
-                format!("the {field} has {bytes} bytes or unprintable characters; 1 to 255 printable bytes are allowed"),
+                format!(
+                    "the {field} has {bytes} bytes or unprintable characters; 1 to 255 printable bytes are allowed"
+                ),
                 count(*bytes),
                 count(wire::limits::NAME_BYTES_MAX),
             ),
@@ -261,7 +263,10 @@ impl Refusal {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "`words` is the exhaustive match; this is its second page")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`words` is the exhaustive match; this is its second page"
+    )]
     fn words_of_topics(&self) -> Words {
         match self {
             Self::UnknownTopic { name } => {
@@ -308,7 +313,10 @@ impl Refusal {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "`words` is the exhaustive match; this is its third page")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`words` is the exhaustive match; this is its third page"
+    )]
     fn words_of_peers(&self) -> Words {
         match self {
             Self::UnknownGroup { name } => {

@@ -176,7 +176,10 @@ impl Requests {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             shard: settings.shard,
-            #[expect(clippy::cast_possible_truncation, reason = "half of the id tells nodes apart")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "half of the id tells nodes apart"
+            )]
             node: settings.node_id as u64,
             seed: settings.seed,
             drawn: 0,
@@ -243,7 +246,9 @@ impl Requests {
     fn find(&self, connection: ConnectionId, request_id: u64) -> Option<u32> {
         let slot = self.slots.iter().position(|slot| {
             slot.pending.as_ref().is_some_and(|pending| {
-                pending.connection == connection && pending.request_id == request_id && !pending.gone
+                pending.connection == connection
+                    && pending.request_id == request_id
+                    && !pending.gone
             })
         })?;
         u32::try_from(slot).ok()
@@ -253,7 +258,14 @@ impl Requests {
 impl Address {
     /// As it travels in a Call.
     pub(super) fn to_wire(self, node: u64) -> table::ReplyTo {
-        table::ReplyTo::new(node, self.nonce, self.slot, self.generation, self.shard.0, self.owner.0)
+        table::ReplyTo::new(
+            node,
+            self.nonce,
+            self.slot,
+            self.generation,
+            self.shard.0,
+            self.owner.0,
+        )
     }
 
     fn from_wire(reply_to: &table::ReplyTo) -> Self {
@@ -307,11 +319,13 @@ impl Broker {
         Ok(())
     }
 
-    fn check_request(&self, queue: QueueId, time_left_us: u64, section: &[u8]) -> Result<(), Refusal> {
-        let topic = self
-            .catalogue
-            .topic_of_queue(queue)
-            .ok_or(Refusal::UnknownQueue { queue })?;
+    fn check_request(
+        &self,
+        queue: QueueId,
+        time_left_us: u64,
+        section: &[u8],
+    ) -> Result<(), Refusal> {
+        let topic = self.catalogue.topic_of_queue(queue).ok_or(Refusal::UnknownQueue { queue })?;
         if topic.kind != table::TopicKind::Service {
             return Err(Refusal::TopicKindMismatch { wanted: "service" });
         }
@@ -449,12 +463,12 @@ impl Broker {
         turn: &mut Turn<'_>,
         origin: Origin,
         cancel: table::Cancel<'_>,
-    ) -> Result<(), Refusal> {
+    ) {
         let Some(slot) = self.requests.find(origin.peer.connection, cancel.request()) else {
-            return Ok(());
+            return;
         };
         let generation = self.requests.slots[slot as usize].generation;
-        let Some(pending) = self.requests.take_slot(slot) else { return Ok(()) };
+        let Some(pending) = self.requests.take_slot(slot) else { return };
         self.send_outcome(turn, &pending, Ending::plain(OutcomeKind::Cancelled), &[]);
         if pending.dispatched_ns == 0 {
             let queue = pending.offer_queue;
@@ -464,7 +478,6 @@ impl Broker {
             let offer = Offer { address, queue, deadline_ns: pending.deadline_ns };
             self.send_call(turn, owner, CallMail::Withdraw { offer });
         }
-        Ok(())
     }
 
     /// The requester's connection is gone: its requests end silently at their deadlines.

@@ -182,7 +182,12 @@ impl Broker {
         self.desks.desk_of.insert(responder, topic);
         let desk = self.desks.by_topic.entry(topic).or_default();
         let concurrency = concurrency as usize;
-        desk.responders.push(Responder { id: responder, peer, concurrency, in_service: Vec::new() });
+        desk.responders.push(Responder {
+            id: responder,
+            peer,
+            concurrency,
+            in_service: Vec::new(),
+        });
         self.hand_out(turn, topic);
         self.send_call(turn, peer.shard, CallMail::Serving { responder });
     }
@@ -222,7 +227,12 @@ impl Broker {
     }
 
     /// A responder hands in its coat: nothing more for it, but what it has it may still answer.
-    pub(super) fn end_responder(&mut self, turn: &mut Turn<'_>, responder: MemberId, topic: TopicId) {
+    pub(super) fn end_responder(
+        &mut self,
+        turn: &mut Turn<'_>,
+        responder: MemberId,
+        topic: TopicId,
+    ) {
         self.desks.desk_of.remove(&responder);
         if let Some(desk) = self.desks.by_topic.get_mut(&topic) {
             desk.responders.retain(|known| known.id != responder);
@@ -401,7 +411,8 @@ impl Broker {
     /// A late request is dropped in the queue; one whose requester left, too, where that is known.
     fn is_worth_handing_out(&mut self, turn: &Turn<'_>, offer: Offer) -> bool {
         let is_local = offer.address.shard == self.settings.shard;
-        offer.deadline_ns > turn.now.mono_ns && (!is_local || self.requests.is_wanted(offer.address))
+        offer.deadline_ns > turn.now.mono_ns
+            && (!is_local || self.requests.is_wanted(offer.address))
     }
 
     fn send_request_to(

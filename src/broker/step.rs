@@ -133,7 +133,12 @@ impl Broker {
     }
 
     /// Answers a refusal, or holds the frame's connection if the shard is only busy.
-    pub(super) fn refuse(&mut self, turn: &mut Turn<'_>, origin: Origin, refusal: &super::refusal::Refusal) {
+    pub(super) fn refuse(
+        &mut self,
+        turn: &mut Turn<'_>,
+        origin: Origin,
+        refusal: &super::refusal::Refusal,
+    ) {
         self.stats.count_refusal(refusal);
         self.out.refuse(turn, origin, refusal);
     }

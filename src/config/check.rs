@@ -136,7 +136,7 @@ fn storage_rules(config: &NodeConfig, complain: &mut impl FnMut(bool, &'static s
     );
     let batch = storage.batch_bytes.max(config.limits.record_bytes);
     complain(
-        batch.saturating_mul(2) <= segment || segment == SEGMENT_BYTES_MIN,
+        batch.saturating_mul(2) <= segment,
         "storage.batch_bytes",
         format!("a batch of {batch} does not fit twice into a segment of {segment}"),
     );

@@ -61,7 +61,7 @@ pub struct RunningNode {
 type BrokerSeat = Seat<crate::broker::mail::Mail>;
 
 /// Starts a node; returns once it accepts connections.
-pub fn start(plan: NodePlan) -> Result<RunningNode, StartNodeError> {
+pub fn start(plan: &NodePlan) -> Result<RunningNode, StartNodeError> {
     let directory = DataDir::open(&plan.data)?;
     let identity = Identity::load_or_make(&directory, plan.shard_count)?;
     let mut machine = plan.machine.clone();
@@ -72,7 +72,7 @@ pub fn start(plan: NodePlan) -> Result<RunningNode, StartNodeError> {
         // Threads inherit which signals they take: before any is started.
         shard::process::shutdown_on_signals(handle.clone())?;
     }
-    let opened = open_stores(&plan, identity, &mut seats)?;
+    let opened = open_stores(plan, identity, &mut seats)?;
     let catalogue = catalogue_of(&opened)?;
     let addresses = seats[0].addresses().clone();
     let told = told_addresses(&addresses, &plan.advertised_host);
@@ -80,7 +80,7 @@ pub fn start(plan: NodePlan) -> Result<RunningNode, StartNodeError> {
     let mut reports = Vec::with_capacity(seats.len());
     for (seat, opened) in seats.into_iter().zip(opened) {
         reports.push(opened.report);
-        let settings = settings_of(&plan, identity, &seat, &told);
+        let settings = settings_of(plan, identity, &seat, &told);
         let broker = Broker::new(settings, opened.store, catalogue.clone());
         let name = format!("shard-{}", seat.shard());
         let thread = shard::process::spawn(&name, move || shard::drive(broker, seat))?;

@@ -152,7 +152,7 @@ pub fn host(
 fn start_patiently(plan: &NodePlan) -> Result<RunningNode, StartNodeError> {
     let deadline = Moment::now().plus(ADDRESS_PATIENCE);
     loop {
-        match start(plan.clone()) {
+        match start(plan) {
             Err(StartNodeError::Machine(StartError::Listen { errno: EADDRINUSE, .. }))
                 if !deadline.left().is_zero() =>
             {

@@ -132,7 +132,12 @@ impl SimDisk {
     }
 
     /// Reads as the running machine does: the drive's cache counts.
-    pub fn read_running(&self, file: FileName, position: u64, into: &mut [u8]) -> Result<(), DiskFault> {
+    pub fn read_running(
+        &self,
+        file: FileName,
+        position: u64,
+        into: &mut [u8],
+    ) -> Result<(), DiskFault> {
         self.files.get(&file).ok_or(DiskFault::Missing)?.read(position, into)?;
         for pending in self.pending.iter().filter(|pending| pending.file == file) {
             overlay(position, into, pending.position, &pending.bytes);
@@ -158,7 +163,8 @@ impl SimDisk {
 
 impl Disk for SimDisk {
     fn segments(&mut self) -> Result<Vec<u64>, DiskFault> {
-        Ok(self.names(|name| if let FileName::Segment(number) = name { Some(number) } else { None }))
+        Ok(self
+            .names(|name| if let FileName::Segment(number) = name { Some(number) } else { None }))
     }
 
     fn snapshots(&mut self) -> Result<Vec<u64>, DiskFault> {

@@ -14,8 +14,8 @@ pub struct Faults {
     pub power_losses: u64,
     /// Deaths of the process in this run: the drive keeps what it took.
     pub process_deaths: u64,
-    /// Connections cut at any moment.
-    pub cuts: bool,
+    /// Connections cut in this run.
+    pub cuts: u64,
     /// A flush or file task takes up to this long, in nanoseconds.
     pub disk_delay_ns_max: u64,
     /// Bytes travel up to this long, in nanoseconds.
@@ -26,14 +26,14 @@ pub struct Faults {
     pub mail_slots: usize,
     /// Flushes that end in an error.
     pub flush_errors: u64,
-    /// The wall clock jumps by up to an hour, either way.
-    pub clock_jumps: bool,
+    /// Leaps of the wall clock by up to an hour.
+    pub clock_jumps: u64,
     /// The storage limit is small enough to be reached.
     pub small_storage: bool,
     /// Consumers that refuse a record now and then.
     pub nacks: u64,
-    /// Whether the node may be asked to stop in order.
-    pub shutdowns: bool,
+    /// How often the node is asked to stop in order.
+    pub shutdowns: u64,
 }
 
 impl Faults {
@@ -46,16 +46,16 @@ impl Faults {
             shard_count: u16::try_from(random.between(1, 3)).expect("at most 3"),
             power_losses: if random.chance(700) { random.between(1, 4) } else { 0 },
             process_deaths: if random.chance(400) { random.between(1, 3) } else { 0 },
-            cuts: random.chance(500),
+            cuts: some(random, 500, 12),
             disk_delay_ns_max: [50_000, 1_000_000, 300_000_000][random.index(3)],
             network_delay_ns_max: [20_000, 5_000_000][random.index(2)],
             mail_delay_ns_max: [1_000, 3_000_000][random.index(2)],
             mail_slots: [4096, 3100][random.index(2)],
             flush_errors: some(random, 150, 5),
-            clock_jumps: random.chance(300),
+            clock_jumps: some(random, 300, 3),
             small_storage: random.chance(150),
             nacks: some(random, 300, 50),
-            shutdowns: random.chance(200),
+            shutdowns: some(random, 200, 1),
         }
     }
 

@@ -54,7 +54,7 @@ pub enum Input {
 /// A connection as the machine under a shard sees it.
 #[derive(Debug)]
 struct Link {
-    link: LinkId,
+    id: LinkId,
     generation: u32,
     held: bool,
     input: VecDeque<Vec<u8>>,
@@ -199,7 +199,7 @@ impl Node {
         }
         match self.step(shard, Event::TurnEnd, world) {
             Fate::Runs if self.seats.iter().all(|seat| seat.stopped) => Fate::Stopped,
-            fate => fate,
+            fate @ (Fate::Runs | Fate::Died | Fate::Stopped) => fate,
         }
     }
 
@@ -257,7 +257,13 @@ impl Node {
         self.step(shard, Event::Flushed { operation, result }, world)
     }
 
-    fn take_bytes(&mut self, shard: ShardId, link: LinkId, bytes: Vec<u8>, world: &mut Schedule) -> Fate {
+    fn take_bytes(
+        &mut self,
+        shard: ShardId,
+        link: LinkId,
+        bytes: Vec<u8>,
+        world: &mut Schedule,
+    ) -> Fate {
         let seat = &mut self.seats[index(shard)];
         let Some(slot) = slot_of(&seat.links, link) else { return Fate::Runs };
         if !bytes.is_empty() {
@@ -269,7 +275,9 @@ impl Node {
     /// Hands in the frames of a connection until it is held or has no more.
     fn read_link(&mut self, shard: ShardId, slot: usize, world: &mut Schedule) -> Fate {
         loop {
-            let Some(link) = self.seats[index(shard)].links[slot].as_mut() else { return Fate::Runs };
+            let Some(link) = self.seats[index(shard)].links[slot].as_mut() else {
+                return Fate::Runs;
+            };
             if link.held {
                 return Fate::Runs;
             }
@@ -283,7 +291,9 @@ impl Node {
             if fate != Fate::Runs {
                 return fate;
             }
-            let Some(link) = self.seats[index(shard)].links[slot].as_mut() else { return Fate::Runs };
+            let Some(link) = self.seats[index(shard)].links[slot].as_mut() else {
+                return Fate::Runs;
+            };
             if link.held {
                 link.input.push_front(bytes);
             } else if bytes_taken < bytes.len() {
@@ -320,9 +330,17 @@ impl Node {
         fate
     }
 
-    fn carry_out(&mut self, shard: ShardId, effect: Effect<Mail>, bytes: &[u8], world: &mut Schedule) -> Fate {
+    fn carry_out(
+        &mut self,
+        shard: ShardId,
+        effect: Effect<Mail>,
+        bytes: &[u8],
+        world: &mut Schedule,
+    ) -> Fate {
         match effect {
-            Effect::Send { connection, range } => self.send(shard, connection, &bytes[range], world),
+            Effect::Send { connection, range } => {
+                self.send(shard, connection, &bytes[range], world);
+            }
             Effect::Close { connection } => self.close(shard, connection, world),
             Effect::Hold { connection } => self.hold(shard, connection, true),
             Effect::Resume { connection } => {
@@ -375,7 +393,7 @@ impl Node {
         });
         seat.generations[slot] += 1;
         let generation = seat.generations[slot];
-        seat.links[slot] = Some(Link { link, generation, held: false, input: VecDeque::new() });
+        seat.links[slot] = Some(Link { id: link, generation, held: false, input: VecDeque::new() });
         connection_id(slot, generation)
     }
 
@@ -387,7 +405,7 @@ impl Node {
     }
 
     fn link_at(&self, shard: ShardId, slot: usize) -> LinkId {
-        self.seats[index(shard)].links[slot].as_ref().map_or(LinkId(0), |link| link.link)
+        self.seats[index(shard)].links[slot].as_ref().map_or(LinkId(0), |link| link.id)
     }
 
     fn find(&mut self, shard: ShardId, connection: ConnectionId) -> Option<&mut Link> {
@@ -395,15 +413,21 @@ impl Node {
         (link.generation == connection.generation).then_some(link)
     }
 
-    fn send(&mut self, shard: ShardId, connection: ConnectionId, bytes: &[u8], world: &mut Schedule) {
+    fn send(
+        &mut self,
+        shard: ShardId,
+        connection: ConnectionId,
+        bytes: &[u8],
+        world: &mut Schedule,
+    ) {
         if let Some(link) = self.find(shard, connection) {
-            world.to_actor(link.link, bytes.to_vec());
+            world.to_actor(link.id, bytes.to_vec());
         }
     }
 
     fn close(&mut self, shard: ShardId, connection: ConnectionId, world: &mut Schedule) {
         if let Some(link) = self.find(shard, connection) {
-            world.broker_closes(shard, link.link);
+            world.broker_closes(shard, link.id);
         }
     }
 
@@ -412,7 +436,7 @@ impl Node {
         let seat = &mut self.seats[index(shard)];
         seat.stopped = true;
         for link in seat.links.iter_mut().filter_map(Option::take) {
-            world.broker_closes(shard, link.link);
+            world.broker_closes(shard, link.id);
         }
     }
 
@@ -428,7 +452,7 @@ fn index(shard: ShardId) -> usize {
 }
 
 fn slot_of(links: &[Option<Link>], link: LinkId) -> Option<usize> {
-    links.iter().position(|known| known.as_ref().is_some_and(|known| known.link == link))
+    links.iter().position(|known| known.as_ref().is_some_and(|known| known.id == link))
 }
 
 fn connection_id(slot: usize, generation: u32) -> ConnectionId {
@@ -460,7 +484,9 @@ fn interrupt(disk: &mut SimDisk, plan: &Plan, random: &mut Random) {
 fn plan_of(operation: OperationId, task: FileTask) -> Plan {
     let op = OpId(operation.0);
     match task {
-        FileTask::Prepare { segment, bytes, zeroed } => Plan::Prepare { op, segment, bytes, zeroed },
+        FileTask::Prepare { segment, bytes, zeroed } => {
+            Plan::Prepare { op, segment, bytes, zeroed }
+        }
         FileTask::WriteAt { file, position, bytes } => {
             Plan::WriteAt { op, file: name_of(file), position, bytes }
         }

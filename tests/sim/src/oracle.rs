@@ -129,14 +129,17 @@ impl Oracle {
         if reason != GapReason::Retention
             && let Some(id) = lost
         {
-            self.violation(format!("queue {queue}: accepted record {id} lies in a gap {gap:?}, {reason:?}"));
+            self.violation(format!(
+                "queue {queue}: accepted record {id} lies in a gap {gap:?}, {reason:?}"
+            ));
         }
     }
 
     fn accepted_in(&self, queue: QueueId, range: Range<u64>) -> impl Iterator<Item = u64> {
         self.facts.iter().filter_map(move |(id, fact)| {
             let (offset, level) = fact.accepted?;
-            (fact.queue == queue && level == Level::Durable && range.contains(&offset)).then_some(*id)
+            (fact.queue == queue && level == Level::Durable && range.contains(&offset))
+                .then_some(*id)
         })
     }
 
@@ -197,7 +200,9 @@ impl Oracle {
             }
             let last = newest.entry((*queue, id >> 32)).or_default();
             if *id < *last {
-                return Err(format!("queue {queue}: record {id} at offset {offset} came after {last}"));
+                return Err(format!(
+                    "queue {queue}: record {id} at offset {offset} came after {last}"
+                ));
             }
             *last = *id;
         }

@@ -81,7 +81,8 @@ impl Trace {
                     "flush"
                 }
                 Effect::Read { file, position, bytes, .. } => {
-                    return self.note(&format!("shard {shard} -> read {file:?} {position} {bytes}"));
+                    return self
+                        .note(&format!("shard {shard} -> read {file:?} {position} {bytes}"));
                 }
                 Effect::File { .. } => "file",
                 Effect::Halt { .. } => "halt",

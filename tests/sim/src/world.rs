@@ -250,16 +250,14 @@ impl World {
     fn plan_misfortunes(&mut self) {
         let faults = self.schedule.faults.clone();
         let mut plan = Vec::new();
-        plan.extend((0..faults.power_losses).map(|_| Misfortune::PowerLoss));
-        plan.extend((0..faults.process_deaths).map(|_| Misfortune::ProcessDeath));
-        if faults.cuts {
-            plan.extend([Misfortune::Cut; 12]);
-        }
-        if faults.clock_jumps {
-            plan.extend([Misfortune::ClockJump; 3]);
-        }
-        if faults.shutdowns {
-            plan.push(Misfortune::Shutdown);
+        for (misfortune, count) in [
+            (Misfortune::PowerLoss, faults.power_losses),
+            (Misfortune::ProcessDeath, faults.process_deaths),
+            (Misfortune::Cut, faults.cuts),
+            (Misfortune::ClockJump, faults.clock_jumps),
+            (Misfortune::Shutdown, faults.shutdowns),
+        ] {
+            plan.extend((0..count).map(|_| misfortune));
         }
         for misfortune in plan {
             let at_ns = self.schedule.random.between(20 * MILLISECOND_NS, self.heal_ns);
@@ -282,7 +280,11 @@ impl World {
                 return Err(format!("liveness: a loop without end: {}", self.unfinished()));
             }
             if key.0 > end_ns {
-                return Err(format!("liveness: not finished at {} ms: {}", end_ns / MILLISECOND_NS, self.unfinished()));
+                return Err(format!(
+                    "liveness: not finished at {} ms: {}",
+                    end_ns / MILLISECOND_NS,
+                    self.unfinished()
+                ));
             }
             if !is_healed && key.0 > self.heal_ns {
                 is_healed = true;

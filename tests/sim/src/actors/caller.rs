@@ -84,7 +84,8 @@ impl Caller {
     fn say_hello(&mut self, context: &mut Context<'_>) {
         self.writer.write(&mut self.output, Kind::Hello, 1, &[], |builder| {
             let client = Some(builder.create_string("sim"));
-            let args = table::HelloArgs { version_min: 1, version_max: 1, client, ..Default::default() };
+            let args =
+                table::HelloArgs { version_min: 1, version_max: 1, client, ..Default::default() };
             table::Hello::create(builder, &args)
         });
         self.flush(context);

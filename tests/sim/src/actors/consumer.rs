@@ -60,7 +60,12 @@ impl Consumer {
         });
     }
 
-    fn on_deliver(&mut self, context: &mut Context<'_>, deliver: table::Deliver<'_>, section: &[u8]) {
+    fn on_deliver(
+        &mut self,
+        context: &mut Context<'_>,
+        deliver: table::Deliver<'_>,
+        section: &[u8],
+    ) {
         let queue = QueueId(deliver.queue());
         context.oracle.lease(self.group, queue, deliver.lease_epoch(), deliver.member());
         if deliver.gap_to() > deliver.gap_from() {
@@ -75,14 +80,17 @@ impl Consumer {
             offsets.push(offset);
         }
         if offsets.len() != deliver.count() as usize {
-            context.oracle.violation(format!("queue {queue}: a delivery has another count of records"));
+            context
+                .oracle
+                .violation(format!("queue {queue}: a delivery has another count of records"));
         }
         context.oracle.operations += 1;
         self.answer(context, deliver, &offsets);
     }
 
     fn answer(&mut self, context: &mut Context<'_>, deliver: table::Deliver<'_>, offsets: &[u64]) {
-        let (member, queue, lease_epoch) = (deliver.member(), deliver.queue(), deliver.lease_epoch());
+        let (member, queue, lease_epoch) =
+            (deliver.member(), deliver.queue(), deliver.lease_epoch());
         let bytes = u32::try_from(offsets.len() * 700).expect("a few");
         self.caller.tell(context, Kind::Credit, |builder| {
             let records = deliver.count();
@@ -124,7 +132,10 @@ impl Actor for Consumer {
                 }
                 News::Frame(bytes) => {
                     let (kind, frame) = decode(&bytes);
-                    #[expect(clippy::wildcard_enum_match_arm, reason = "other frames are not for a consumer")]
+                    #[expect(
+                        clippy::wildcard_enum_match_arm,
+                        reason = "other frames are not for a consumer"
+                    )]
                     match kind {
                         Kind::Subscribed => {
                             let subscribed: table::Subscribed<'_> = frame.read().expect("valid");
@@ -141,15 +152,13 @@ impl Actor for Consumer {
             }
         }
         self.subscribe(context);
-        let is_durable = context
-            .board
-            .topics
-            .get(self.topic)
-            .is_some_and(|topic| topic.level == Level::Durable);
+        let is_durable =
+            context.board.topics.get(self.topic).is_some_and(|topic| topic.level == Level::Durable);
         self.is_finished = context.is_healed
             && context.board.is_open
             && context.board.producers_at_work == 0
-            && (!is_durable || context.oracle.has_all(self.group, &context.board.topics[self.topic]));
+            && (!is_durable
+                || context.oracle.has_all(self.group, &context.board.topics[self.topic]));
     }
 
     fn is_done(&self) -> bool {

@@ -35,6 +35,14 @@ struct Stream {
     in_flight: VecDeque<Section>,
 }
 
+/// Whether the node knows the producer under its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Closed,
+    Opening,
+    Open,
+}
+
 /// A producer of a run.
 #[derive(Debug)]
 pub struct Producer {
@@ -43,8 +51,7 @@ pub struct Producer {
     caller: Caller,
     id: u64,
     epoch: u32,
-    is_open: bool,
-    is_opening: bool,
+    standing: Standing,
     streams: BTreeMap<QueueId, Stream>,
     sections_left: usize,
     records: u64,
@@ -61,8 +68,7 @@ impl Producer {
             caller: Caller::default(),
             id: 0,
             epoch: 0,
-            is_open: false,
-            is_opening: false,
+            standing: Standing::Closed,
             streams: BTreeMap::new(),
             sections_left: SECTIONS,
             records: 0,
@@ -80,7 +86,7 @@ impl Producer {
         if !self.caller.is_ready() || !context.board.is_open || pauses {
             return;
         }
-        if self.is_idempotent && !self.is_open {
+        if self.is_idempotent && self.standing != Standing::Open {
             return self.open(context);
         }
         self.send_again_what_is_overdue(context);
@@ -88,10 +94,10 @@ impl Producer {
     }
 
     fn open(&mut self, context: &mut Context<'_>) {
-        if self.is_opening {
+        if self.standing == Standing::Opening {
             return;
         }
-        self.is_opening = true;
+        self.standing = Standing::Opening;
         let producer = self.id;
         self.caller.ask(context, Kind::ProducerOpen, &[], |builder| {
             table::ProducerOpen::create(builder, &table::ProducerOpenArgs { producer })
@@ -170,15 +176,24 @@ impl Producer {
     fn send_again_what_is_overdue(&mut self, context: &mut Context<'_>) {
         let now_ns = context.schedule.now_ns;
         let is_overdue = self.streams.values().any(|stream| {
-            stream.in_flight.front().is_some_and(|section| section.request_id == 0 || now_ns > section.sent_ns + LOST_NS)
+            stream.in_flight.front().is_some_and(|section| {
+                section.request_id == 0 || now_ns > section.sent_ns + LOST_NS
+            })
         });
         if is_overdue && self.is_idempotent {
             self.send_all_again(context);
         }
     }
 
+    /// An opening that is not answered is asked again.
+    fn stop_opening(&mut self) {
+        if self.standing == Standing::Opening {
+            self.standing = Standing::Closed;
+        }
+    }
+
     fn on_lost(&mut self) {
-        self.is_opening = false;
+        self.stop_opening();
         for stream in self.streams.values_mut() {
             if !self.is_idempotent {
                 stream.in_flight.clear();
@@ -192,16 +207,21 @@ impl Producer {
     fn on_opened(&mut self, opened: table::ProducerOpened<'_>) {
         self.id = opened.producer();
         self.epoch = opened.epoch();
-        self.is_open = true;
-        self.is_opening = false;
+        self.standing = Standing::Open;
         // A new epoch begins at 0 on every queue; what was in doubt stays in doubt.
         self.streams.clear();
     }
 
-    fn on_receipt(&mut self, context: &mut Context<'_>, request_id: u64, receipt: table::Receipt<'_>) {
+    fn on_receipt(
+        &mut self,
+        context: &mut Context<'_>,
+        request_id: u64,
+        receipt: table::Receipt<'_>,
+    ) {
         let queue = QueueId(receipt.queue());
         let Some(stream) = self.streams.get_mut(&queue) else { return };
-        let Some(place) = stream.in_flight.iter().position(|section| section.request_id == request_id)
+        let Some(place) =
+            stream.in_flight.iter().position(|section| section.request_id == request_id)
         else {
             return;
         };
@@ -221,9 +241,9 @@ impl Producer {
         let must_reopen =
             matches!(code, Some(ErrorCode::UnknownProducer | ErrorCode::ProducerFenced));
         if must_reopen {
-            self.is_open = false;
+            self.standing = Standing::Closed;
         }
-        self.is_opening = false;
+        self.stop_opening();
         for stream in self.streams.values_mut() {
             if !self.is_idempotent {
                 stream.in_flight.retain(|section| section.request_id != request_id);
@@ -246,7 +266,7 @@ impl Actor for Producer {
         for news in self.caller.take(context, event) {
             match news {
                 News::Ready => {
-                    if self.is_open || !self.is_idempotent {
+                    if self.standing == Standing::Open || !self.is_idempotent {
                         self.send_all_again(context);
                     }
                 }
@@ -255,13 +275,18 @@ impl Actor for Producer {
                 News::Frame(bytes) => {
                     let (kind, frame) = decode(&bytes);
                     let request_id = frame.header.request_id;
-                    #[expect(clippy::wildcard_enum_match_arm, reason = "other frames are not for a producer")]
+                    #[expect(
+                        clippy::wildcard_enum_match_arm,
+                        reason = "other frames are not for a producer"
+                    )]
                     match kind {
                         Kind::ProducerOpened => self.on_opened(frame.read().expect("valid")),
                         Kind::Receipt => {
                             self.on_receipt(context, request_id, frame.read().expect("valid"));
                         }
-                        Kind::Error => self.on_error(context, request_id, frame.read().expect("valid")),
+                        Kind::Error => {
+                            self.on_error(context, request_id, frame.read().expect("valid"));
+                        }
                         _ => {}
                     }
                 }

@@ -17,7 +17,8 @@ pub struct Reader {
 
 impl Reader {
     fn go_on(&mut self, context: &mut Context<'_>) {
-        let is_quiet = context.is_healed && context.board.is_open && context.board.producers_at_work == 0;
+        let is_quiet =
+            context.is_healed && context.board.is_open && context.board.producers_at_work == 0;
         if !is_quiet || self.is_asked || !self.caller.is_ready() {
             return;
         }
@@ -39,7 +40,12 @@ impl Reader {
         self.caller.ask(context, Kind::Fetch, &[], |builder| table::Fetch::create(builder, &args));
     }
 
-    fn on_fetched(&mut self, context: &mut Context<'_>, fetched: table::Fetched<'_>, section: &[u8]) {
+    fn on_fetched(
+        &mut self,
+        context: &mut Context<'_>,
+        fetched: table::Fetched<'_>,
+        section: &[u8],
+    ) {
         let queue = QueueId(fetched.queue());
         if fetched.gap_to() > self.offset {
             let gap = self.offset..fetched.gap_to();

@@ -3,9 +3,9 @@
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
 use std::collections::BTreeMap;
+use wire::Kind;
 use wire::record::{Properties, Record, records, write_record};
 use wire::table::{self, OutcomeKind};
-use wire::Kind;
 
 const REQUESTS: u64 = 50;
 const OUTSTANDING: usize = 5;
@@ -24,7 +24,6 @@ pub struct Requester {
     topic: usize,
     caller: Caller,
     outstanding: BTreeMap<u64, Call>,
-    ended: BTreeMap<u64, ()>,
     sent: u64,
 }
 
@@ -32,7 +31,7 @@ impl Requester {
     /// Calls the `topic`th topic of the board.
     pub fn new(topic: usize) -> Self {
         let caller = Caller::default();
-        Self { topic, caller, outstanding: BTreeMap::new(), ended: BTreeMap::new(), sent: 0 }
+        Self { topic, caller, outstanding: BTreeMap::new(), sent: 0 }
     }
 
     fn call(&mut self, context: &mut Context<'_>) {
@@ -59,16 +58,25 @@ impl Requester {
         }
     }
 
-    fn on_outcome(&mut self, context: &mut Context<'_>, request_id: u64, kind: OutcomeKind, section: &[u8]) {
+    fn on_outcome(
+        &mut self,
+        context: &mut Context<'_>,
+        request_id: u64,
+        kind: OutcomeKind,
+        section: &[u8],
+    ) {
         let Some(call) = self.outstanding.remove(&request_id) else {
-            context.oracle.violation(format!("request {request_id} ended twice, or was never sent"));
+            context
+                .oracle
+                .violation(format!("request {request_id} ended twice, or was never sent"));
             return;
         };
-        self.ended.insert(request_id, ());
         if kind == OutcomeKind::Reply {
             let body = records(section).next().map(|(record, _)| record.body.to_vec());
             if body.as_deref() != Some(&call.body.to_le_bytes()) {
-                context.oracle.violation(format!("request {request_id} got another request's reply"));
+                context
+                    .oracle
+                    .violation(format!("request {request_id} got another request's reply"));
             }
         }
         context.oracle.outcome(kind);
@@ -78,7 +86,9 @@ impl Requester {
         let now_ns = context.schedule.now_ns;
         let overdue = self.outstanding.iter().find(|(_, call)| now_ns > call.answer_by_ns);
         if let Some((request_id, _)) = overdue {
-            context.oracle.violation(format!("request {request_id} has no outcome after its deadline"));
+            context
+                .oracle
+                .violation(format!("request {request_id} has no outcome after its deadline"));
         }
     }
 }

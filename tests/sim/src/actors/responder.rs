@@ -55,7 +55,8 @@ impl Responder {
 
     fn reply_late(&mut self, context: &mut Context<'_>) {
         let now_ns = context.schedule.now_ns;
-        let (due, later) = std::mem::take(&mut self.late).into_iter().partition(|(at_ns, _)| *at_ns <= now_ns);
+        let (due, later) =
+            std::mem::take(&mut self.late).into_iter().partition(|(at_ns, _)| *at_ns <= now_ns);
         self.late = later;
         let due: Vec<(u64, Vec<u8>)> = due;
         for (_, bytes) in due {
@@ -80,7 +81,10 @@ impl Actor for Responder {
                 }
                 News::Frame(bytes) => {
                     let (kind, _) = decode(&bytes);
-                    #[expect(clippy::wildcard_enum_match_arm, reason = "other frames are not for a responder")]
+                    #[expect(
+                        clippy::wildcard_enum_match_arm,
+                        reason = "other frames are not for a responder"
+                    )]
                     match kind {
                         Kind::Served => self.is_serving = true,
                         Kind::Error => self.is_asked = false,
