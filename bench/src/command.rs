@@ -26,7 +26,8 @@ pub struct Ends {
     /// How both ends wait for bytes; start the node with the same --idle
     #[arg(long, value_enum, default_value_t = Wait::Spin)]
     pub wait: Wait,
-    /// The core the floor's server runs on; give the node the same one
+    /// The core the floor's server runs on. A node that spins there slows the floor's tail: give
+    /// them a core each, or compare tails with `bench floor` before the node starts
     #[arg(long)]
     pub server_core: Option<usize>,
     /// The core this side runs on
