@@ -127,10 +127,14 @@ fn doc(root: &Path) -> End {
     End::of(passes(command.env("RUSTDOCFLAGS", "-D warnings")))
 }
 
-/// The SDK alone, with nothing of the broker in its tree.
+/// The SDK alone, with nothing of the broker in its tree; then with every driver, which the workspace leaves out.
 fn client(root: &Path) -> End {
-    let arguments = ["build", "--quiet", "--package", "defibus-client", "--locked"];
-    End::of(passes(&mut cargo(root, &arguments)))
+    let sdk = ["--quiet", "--package", "defibus-client", "--locked"];
+    let drivers = [sdk.as_slice(), &["--all-features", "--all-targets"]].concat();
+    let build = [&["build"], sdk.as_slice()].concat();
+    let clippy = [&["clippy"], drivers.as_slice(), &["--", "-D", "warnings"]].concat();
+    let test = [&["test"], drivers.as_slice()].concat();
+    End::of([build, clippy, test].iter().all(|arguments| passes(&mut cargo(root, arguments))))
 }
 
 fn sim(root: &Path) -> End {
