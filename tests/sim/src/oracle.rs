@@ -6,7 +6,7 @@
 //! | a place (queue, offset) never means another record | `seen`, `accepted` |
 //! | an idempotent record is in the log once | `seen` |
 //! | records of a producer keep their order in a queue | `end` |
-//! | every group gets every accepted durable record | `has_all`, the run's liveness |
+//! | every group gets every accepted durable record | `missing`, the run's liveness |
 //! | one member per lease epoch | `lease` |
 //! | only retention takes durable records | `gap`, `reader_gap` |
 //! | one outcome per request, in time | `requester` |
@@ -155,14 +155,17 @@ impl Oracle {
         *self.outcomes.entry(kind.0).or_default() += 1;
     }
 
-    /// Whether a group got everything that was accepted on a topic.
-    pub fn has_all(&self, group: &'static str, topic: &TopicFacts) -> bool {
-        let Some(delivered) = self.delivered.get(group) else { return false };
-        let is_durable = |fact: &Fact| matches!(fact.accepted, Some((_, Level::Durable)));
-        self.facts
-            .iter()
-            .filter(|(_, fact)| topic.queues.contains(&fact.queue) && is_durable(fact))
-            .all(|(id, _)| delivered.contains(id))
+    /// A record accepted on a durable topic that a group has not got: queue, offset, record.
+    pub fn missing(&self, group: &'static str, topic: &TopicFacts) -> Option<(QueueId, u64, u64)> {
+        let delivered = self.delivered.get(group);
+        self.facts.iter().filter(|(_, fact)| topic.queues.contains(&fact.queue)).find_map(
+            |(id, fact)| match fact.accepted {
+                Some((offset, Level::Durable)) if !delivered.is_some_and(|got| got.contains(id)) => {
+                    Some((fact.queue, offset, *id))
+                }
+                Some(_) | None => None,
+            },
+        )
     }
 
     /// The last checks, when everything is quiet.

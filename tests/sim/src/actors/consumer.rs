@@ -3,7 +3,7 @@
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
 use wire::record::records;
-use wire::table::{self, Level};
+use wire::table;
 use wire::{Kind, QueueId};
 
 /// Credit per queue, in records and bytes.
@@ -21,7 +21,9 @@ pub struct Consumer {
     is_asked: bool,
     /// Refused: asks again when time went by.
     is_refused: bool,
-    is_finished: bool,
+    /// Whether the producers are done, and what the group still misses.
+    is_quiet: bool,
+    missing: Option<(QueueId, u64, u64)>,
 }
 
 impl Consumer {
@@ -36,7 +38,8 @@ impl Consumer {
             member: 0,
             is_asked: false,
             is_refused: false,
-            is_finished: false,
+            is_quiet: false,
+            missing: None,
         }
     }
 
@@ -118,7 +121,7 @@ impl Consumer {
 
 impl Actor for Consumer {
     fn name(&self) -> String {
-        format!("consumer of {} on topic {}", self.group, self.topic)
+        format!("consumer of {} on topic {}, missing {:?}", self.group, self.topic, self.missing)
     }
 
     fn on(&mut self, context: &mut Context<'_>, event: ActorEvent) {
@@ -152,16 +155,15 @@ impl Actor for Consumer {
             }
         }
         self.subscribe(context);
-        let is_durable =
-            context.board.topics.get(self.topic).is_some_and(|topic| topic.level == Level::Durable);
-        self.is_finished = context.is_healed
+        self.is_quiet = context.is_healed
             && context.board.is_open
-            && context.board.producers_at_work == 0
-            && (!is_durable
-                || context.oracle.has_all(self.group, &context.board.topics[self.topic]));
+            && context.board.producers_at_work == 0;
+        if self.is_quiet {
+            self.missing = context.oracle.missing(self.group, &context.board.topics[self.topic]);
+        }
     }
 
     fn is_done(&self) -> bool {
-        self.is_finished
+        self.is_quiet && self.missing.is_none()
     }
 }
