@@ -154,8 +154,9 @@ fn law_5_what_is_full_refuses_and_does_not_grow() {
     assert!(outcome_of_third(3).is_none(), "one more place, and the third waits");
 
     let mut lone = with_topic(TopicKind::Event, 1, 4 << 20);
+    let record = vec![7; 32 << 10];
     for _ in 0..1000 {
-        lone.publish(QUEUE.0, &[7; 32 << 10]);
+        lone.publish(QUEUE.0, &record);
         lone.settle();
     }
     let log_bytes = lone.log_bytes();

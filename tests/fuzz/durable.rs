@@ -11,9 +11,11 @@ use storage::Store;
 use storage::plan::{Disk, FileName};
 use storage::store::QueueLevel;
 
+/// As in `decoders`.
+type Decoder = fn(&[u8]) -> bool;
+
 /// Every decoder by the name of its target and of its folder in `corpus/`.
-pub(crate) const ALL: &[(&str, fn(&[u8]) -> bool)] =
-    &[("catalog", catalog), ("recovery", recovery)];
+pub(crate) const ALL: &[(&str, Decoder)] = &[("catalog", catalog), ("recovery", recovery)];
 
 const SECTOR_BYTES: u64 = 512;
 

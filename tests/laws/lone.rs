@@ -182,7 +182,14 @@ impl Lone {
                 self.disk.apply(&plan_of(operation.0, task)).expect("room enough");
                 self.step(Event::FileDone { operation, result: Ok(()) });
             }
-            other => panic!("no work of a disk: {other:?}"),
+            Effect::Send { .. }
+            | Effect::Close { .. }
+            | Effect::Hold { .. }
+            | Effect::Resume { .. }
+            | Effect::Mail { .. }
+            | Effect::Arm { .. }
+            | Effect::Halt { .. }
+            | Effect::Stop => unreachable!("no work of a disk"),
         }
     }
 
@@ -206,8 +213,12 @@ impl Lone {
                     self.work.push_back(effect);
                 }
                 Effect::Halt { code, reason } => panic!("halt {code}: {reason}"),
-                Effect::Arm { .. } | Effect::Hold { .. } | Effect::Resume { .. } => {}
-                Effect::Close { .. } | Effect::Mail { .. } | Effect::Stop => {}
+                Effect::Arm { .. }
+                | Effect::Hold { .. }
+                | Effect::Resume { .. }
+                | Effect::Close { .. }
+                | Effect::Mail { .. }
+                | Effect::Stop => {}
             }
         }
     }
