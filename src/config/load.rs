@@ -272,9 +272,9 @@ mod tests {
 
     #[test]
     fn the_table_of_keys_is_the_settings() {
-        let mut config = NodeConfig::default();
-        config.advertise = Some("host".to_owned());
-        config.housekeeping_core = Some(1);
+        let advertise = Some("host".to_owned());
+        let mut config =
+            NodeConfig { advertise, housekeeping_core: Some(1), ..NodeConfig::default() };
         config.admin.listen = Some(config.listen);
         let table = Table::try_from(&config).expect("plain values are TOML");
         let fields: BTreeSet<String> = flat(&table, "").into_iter().map(|(name, _)| name).collect();
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn a_value_that_does_not_fit_is_refused_with_its_line() {
         let check = |toml: &str, start: &str| {
-            let error = text(toml).err().expect("refused");
+            let Err(error) = text(toml) else { panic!("{toml} is not refused") };
             assert!(error.starts_with(start), "{error}");
         };
         check("\nshards = \"two\"", "node.toml:2: invalid type");
