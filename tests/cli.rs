@@ -156,7 +156,11 @@ fn published_and_delivered_records_have_the_promised_lines() {
         [json!({"topic": TOPIC, "queue": 0, "offset": 0, "level": "durable", "term": 1, "seq": 0})]
     );
     let mut command = node.command(&["pub", TOPIC, "-", "-q"]);
-    let mut pipe = command.stdin(Stdio::piped()).spawn().expect("the program can be run");
+    let mut pipe = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program can be run");
     pipe.stdin.take().expect("piped").write_all(&[0xFF, 0x00]).expect("it reads");
     assert!(pipe.wait().expect("our own child").success());
     let first = ["sub", TOPIC, "--group", "g", "--count", "2", "--for", "20s", "-o", "jsonl"];
