@@ -145,6 +145,22 @@ impl SimDisk {
         Ok(())
     }
 
+    /// One copy of the superblock is written and synced.
+    pub fn write_superblock_copy(&mut self, number: u64, copy: &[u8]) {
+        self.files.entry(FileName::Superblock).or_default().write(number * 4096, copy);
+    }
+
+    /// One copy of the superblock is being written when the power fails: its first sector begins new and ends old.
+    pub fn shear_superblock_copy(&mut self, number: u64, copy: &[u8], random: &mut Random) {
+        let mut block = copy.to_vec();
+        let cut = 4 + random.index(120);
+        let mut old = vec![0; block.len()];
+        // Where there is no old copy, there are zeroes.
+        let _ = self.read_running(FileName::Superblock, number * 4096, &mut old);
+        block[cut..].copy_from_slice(&old[cut..]);
+        self.write_superblock_copy(number, &block);
+    }
+
     fn used_bytes(&self) -> u64 {
         self.files.values().map(|file| file.bytes).sum()
     }
@@ -192,9 +208,8 @@ impl Disk for SimDisk {
                 self.files.get_mut(file).ok_or(DiskFault::Missing)?.write(*position, bytes);
             }
             Plan::WriteSuperblock { copy, .. } => {
-                let file = self.files.entry(FileName::Superblock).or_default();
                 for number in 0..4 {
-                    file.write(number * 4096, copy);
+                    self.write_superblock_copy(number, copy);
                 }
             }
             Plan::Replace { file, bytes, .. } => self.replace(*file, bytes),

@@ -5,6 +5,15 @@
 
 use crate::random::Random;
 
+/// When a bit flips.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rot {
+    /// Under a running node.
+    WhileUp,
+    /// Between two lives of it.
+    WhileDown,
+}
+
 /// One seed's weather. Chances are per thousand.
 #[derive(Clone, Debug)]
 pub struct Faults {
@@ -34,6 +43,8 @@ pub struct Faults {
     pub nacks: u64,
     /// How often the node is asked to stop in order.
     pub shutdowns: u64,
+    /// A bit of the log flips when everything is done: while the node runs, or while it is down.
+    pub rot: Option<Rot>,
 }
 
 impl Faults {
@@ -56,6 +67,7 @@ impl Faults {
             small_storage: random.chance(150),
             nacks: some(random, 300, 50),
             shutdowns: some(random, 200, 1),
+            rot: [None, None, Some(Rot::WhileUp), Some(Rot::WhileDown)][random.index(4)],
         }
     }
 
@@ -76,4 +88,6 @@ pub struct Fired {
     pub clock_jumps: u64,
     pub shutdowns: u64,
     pub refusals: u64,
+    pub rots: u64,
+    pub refused_starts: u64,
 }

@@ -3,6 +3,7 @@
 use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Runs the real broker, storage and routing from seeds on a simulated machine.
 #[derive(Debug, Parser)]
@@ -13,6 +14,9 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     first: u64,
+    /// End with the first seed that fails.
+    #[arg(long)]
+    until_failed: bool,
     /// Run this one seed, twice, and compare.
     #[arg(long)]
     seed: Option<u64>,
@@ -25,7 +29,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let failed = match arguments.seed {
         Some(seed) => run_one(seed, arguments.trace),
-        None => run_many(arguments.first, arguments.seeds),
+        None => run_many(&arguments),
     };
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -48,12 +52,30 @@ fn run_one(seed: u64, is_traced: bool) -> u64 {
     u64::from(first.verdict.is_err() || first.trace_hash != second.trace_hash)
 }
 
-fn run_many(first: u64, count: u64) -> u64 {
+/// The seed at work, for the report of a panic.
+static SEED: AtomicU64 = AtomicU64::new(0);
+
+/// A panic ends the process: its seed must be named before.
+fn name_the_seed_of_a_panic() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        default(panic);
+        let seed = SEED.load(Ordering::Relaxed);
+        let place = panic.location().map_or("an unknown place", |place| place.file());
+        let words = panic.payload_as_str().unwrap_or("no words").replace('\n', " ");
+        say(&format!("seed {seed} FAILED: panic in {place}: {words}"));
+    }));
+}
+
+fn run_many(arguments: &Arguments) -> u64 {
+    name_the_seed_of_a_panic();
+    let (first, count) = (arguments.first, arguments.seeds);
     let mut failed = 0;
     let mut operations = 0;
     let mut crashes = 0;
-    let mut totals = [0_u64; 7];
+    let mut totals = [0_u64; 9];
     for seed in first..first + count {
+        SEED.store(seed, Ordering::Relaxed);
         let outcome = sim::run(seed, false);
         operations += outcome.operations;
         let fired = outcome.fired;
@@ -66,6 +88,8 @@ fn run_many(first: u64, count: u64) -> u64 {
             fired.clock_jumps,
             fired.shutdowns,
             fired.refusals,
+            fired.rots,
+            fired.refused_starts,
         ];
         for (total, count) in totals.iter_mut().zip(counts) {
             *total += count;
@@ -73,9 +97,12 @@ fn run_many(first: u64, count: u64) -> u64 {
         if let Err(violation) = outcome.verdict {
             failed += 1;
             say(&format!("seed {seed} FAILED: {violation}\n  {}", outcome.faults));
+            if arguments.until_failed {
+                break;
+            }
         }
     }
-    let [power, process, cuts, flush, clock, shutdowns, refusals] = totals;
+    let [power, process, cuts, flush, clock, shutdowns, refusals, rots, refused] = totals;
     say(&format!(
         "{} seeds, {failed} failed; {} operations and {}.{:02} crashes a seed",
         count,
@@ -85,7 +112,8 @@ fn run_many(first: u64, count: u64) -> u64 {
     ));
     say(&format!(
         "fired: {power} power losses, {process} process deaths, {cuts} cuts, {flush} flush errors, \
-         {clock} clock jumps, {shutdowns} shutdowns, {refusals} refusals"
+         {clock} clock jumps, {shutdowns} shutdowns, {refusals} refusals, \
+         {rots} flipped bits, {refused} starts refused for one"
     ));
     say(&format!("{} passed, {failed} failed", count - failed));
     failed

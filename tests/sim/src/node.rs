@@ -20,7 +20,7 @@ use shard::{
 use std::collections::{BTreeMap, VecDeque};
 use storage::Store;
 use storage::plan::{Disk, FileName, OpId, Plan};
-use storage::store::StoreConfig;
+use storage::store::{OpenError, StoreConfig};
 use wire::frame::Decoded;
 use wire::{Frame, ShardId};
 
@@ -81,6 +81,15 @@ pub enum Fate {
     Stopped,
 }
 
+/// A node that would not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// It names damage.
+    pub is_damage: bool,
+    /// Which shard, and why.
+    pub words: String,
+}
+
 /// A node: one process with its disks.
 pub struct Node {
     seats: Vec<Seat>,
@@ -109,7 +118,8 @@ impl Node {
             segment_bytes: MIB,
             record_bytes_max: 64 << 10,
             batch_bytes_max: 256 << 10,
-            recent_bytes_max: 1 << 20,
+            // What memory still holds hides what the disk has become.
+            recent_bytes_max: if faults.rot.is_some() { 64 << 10 } else { 1 << 20 },
             read_cache_bytes_max: 1 << 20,
             memory_bytes_max: 4 << 20,
             log_bytes_max: if faults.small_storage { 12 * MIB } else { 1 << 40 },
@@ -138,7 +148,7 @@ impl Node {
     ///
     /// # Errors
     /// Recovery refused: a violation, unless the disk was damaged on purpose.
-    pub fn start(&mut self, random: &mut Random, wall_ns: u64) -> Result<(), String> {
+    pub fn start(&mut self, random: &mut Random, wall_ns: u64) -> Result<(), Refused> {
         self.incarnation += 1;
         let shard_count = u16::try_from(self.disks.len()).expect("few shards");
         let mut settings = Settings::new(ShardId(0), shard_count);
@@ -148,12 +158,15 @@ impl Node {
         for (number, disk) in (0..shard_count).zip(&mut self.disks) {
             let config =
                 StoreConfig { shard: ShardId(number), seed: random.next(), ..self.store.clone() };
-            let opened = Store::open(&config, disk, wall_ns, false)
-                .map_err(|error| format!("shard {number} refuses to open: {error:?}"))?;
+            let opened = Store::open(&config, disk, wall_ns, false).map_err(|error| Refused {
+                is_damage: matches!(error, OpenError::Damaged { .. }),
+                words: format!("shard {number} refuses to open: {error:?}"),
+            })?;
             stores.push(opened);
         }
         let catalogue = Catalogue::rebuild(&stores[0].catalog)
-            .map_err(|error| format!("the catalog cannot be rebuilt: {error:?}"))?;
+            .map_err(|error| format!("the catalog cannot be rebuilt: {error:?}"))
+            .map_err(|words| Refused { is_damage: false, words })?;
         for (number, opened) in (0..shard_count).zip(stores) {
             let settings =
                 Settings { shard: ShardId(number), seed: random.next(), ..settings.clone() };
@@ -167,6 +180,13 @@ impl Node {
             });
         }
         Ok(())
+    }
+
+    /// Flips a bit of the log of some shard; `None` where nothing was written.
+    pub fn rot(&mut self, random: &mut Random) -> Option<(usize, FileName, u64)> {
+        let shard = random.index(self.disks.len());
+        let (file, position) = self.disks[shard].rot(random)?;
+        Some((shard, file, position))
     }
 
     /// The process is gone. `power`: the drive's cache is lost, too, by chance.
@@ -459,13 +479,16 @@ fn connection_id(slot: usize, generation: u32) -> ConnectionId {
     ConnectionId { slot: u32::try_from(slot).expect("few connections"), generation }
 }
 
-/// What a crash leaves of a file task under way: nothing, all, or a superblock with some copies written.
+/// What a crash leaves of a file task under way: nothing, all, or a superblock with some copies written and one half written.
 fn interrupt(disk: &mut SimDisk, plan: &Plan, random: &mut Random) {
     match plan {
         Plan::WriteSuperblock { copy, .. } => {
-            for number in 0..random.below(5) {
-                disk.write_unsynced(FileName::Superblock, number * 4096, copy);
-                disk.sync(FileName::Superblock);
+            let whole = random.below(5);
+            for number in 0..whole {
+                disk.write_superblock_copy(number, copy);
+            }
+            if whole < 4 {
+                disk.shear_superblock_copy(whole, copy, random);
             }
         }
         Plan::WriteAt { file, position, bytes, .. } => {

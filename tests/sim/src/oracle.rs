@@ -10,6 +10,9 @@
 //! | one member per lease epoch | `lease` |
 //! | only retention takes durable records | `gap`, `reader_gap` |
 //! | one outcome per request, in time | `requester` |
+//! | no byte is served that was not published | `body` |
+//! | one flipped bit hides one range of a queue, which is named | `check_gap` |
+//! | an ack under another lease epoch is refused | `consumer` |
 //! | a node recovers from every crash | `World::start` |
 
 use crate::actors::{Board, TopicFacts};
@@ -22,6 +25,7 @@ use wire::table::{GapReason, Level, OutcomeKind};
 struct Fact {
     queue: QueueId,
     is_idempotent: bool,
+    body_checksum: u32,
     /// Accepted at this offset, at this level.
     accepted: Option<(u64, Level)>,
     /// Seen at this offset by anybody.
@@ -41,6 +45,8 @@ pub struct Oracle {
     /// What retention took, as readers were told.
     retained: BTreeMap<QueueId, u64>,
     outcomes: BTreeMap<u8, u64>,
+    /// What readers were told is damaged, since a bit flipped.
+    damaged: Option<BTreeMap<QueueId, Range<u64>>>,
     /// Publishes, deliveries and requests.
     pub operations: u64,
     violation: Option<String>,
@@ -63,10 +69,33 @@ impl Oracle {
     /// Lease epochs of an earlier life are void, and memory topics begin anew; offsets go on.
     pub fn node_started(&mut self, _incarnation: u64) {}
 
-    /// A record is about to be published.
-    pub fn sent(&mut self, id: u64, queue: QueueId, is_idempotent: bool) {
-        let fact = Fact { queue, is_idempotent, accepted: None, place: None, is_read: false };
+    /// A record is about to be published. Its body begins with its id.
+    pub fn sent(&mut self, id: u64, queue: QueueId, is_idempotent: bool, body: &[u8]) {
+        let body_checksum = crc32fast::hash(body);
+        let (accepted, place) = (None, None);
+        let fact = Fact { queue, is_idempotent, body_checksum, accepted, place, is_read: false };
         self.facts.insert(id, fact);
+    }
+
+    /// A record came back: its id, if its body is one that was published.
+    pub fn body(&mut self, queue: QueueId, offset: u64, body: &[u8]) -> Option<u64> {
+        let id = body.first_chunk().map(|id| u64::from_le_bytes(*id));
+        let fact = id.and_then(|id| self.facts.get(&id));
+        if fact.is_some_and(|fact| fact.body_checksum == crc32fast::hash(body)) {
+            return id;
+        }
+        self.violation(format!("queue {queue}: a wrong byte was served at offset {offset}"));
+        None
+    }
+
+    /// A bit of the log flipped: from now on damage may be told, and everything is read again.
+    pub fn bit_flipped(&mut self) {
+        self.damaged = Some(BTreeMap::new());
+        // A grant may have been in the damaged batch; who held it was of an earlier life.
+        self.leases.clear();
+        for fact in self.facts.values_mut() {
+            fact.is_read = false;
+        }
     }
 
     /// A receipt came.
@@ -118,13 +147,23 @@ impl Oracle {
     /// The reader was told of a gap.
     pub fn reader_gap(&mut self, queue: QueueId, gap: Range<u64>, reason: GapReason) {
         self.check_gap(queue, gap.clone(), reason);
-        if reason == GapReason::Retention {
+        if let Some(damaged) = self.damaged.as_mut().filter(|_| reason == GapReason::Damage) {
+            let known = damaged.entry(queue).or_insert(gap.start..gap.start);
+            if known.end == gap.start {
+                known.end = gap.end;
+            } else {
+                self.violation(format!("queue {queue}: one flipped bit, and two gaps: {gap:?}"));
+            }
+        } else if reason == GapReason::Retention {
             let retained = self.retained.entry(queue).or_default();
             *retained = gap.end.max(*retained);
         }
     }
 
     fn check_gap(&mut self, queue: QueueId, gap: Range<u64>, reason: GapReason) {
+        if reason == GapReason::Damage && self.damaged.is_some() {
+            return;
+        }
         let lost = self.accepted_in(queue, gap.clone()).next();
         if reason != GapReason::Retention
             && let Some(id) = lost
@@ -160,7 +199,9 @@ impl Oracle {
         let delivered = self.delivered.get(group);
         self.facts.iter().filter(|(_, fact)| topic.queues.contains(&fact.queue)).find_map(
             |(id, fact)| match fact.accepted {
-                Some((offset, Level::Durable)) if !delivered.is_some_and(|got| got.contains(id)) => {
+                Some((offset, Level::Durable))
+                    if !delivered.is_some_and(|got| got.contains(id)) =>
+                {
                     Some((fact.queue, offset, *id))
                 }
                 Some(_) | None => None,
@@ -176,7 +217,9 @@ impl Oracle {
         for (id, fact) in &self.facts {
             if let Some((offset, Level::Durable)) = fact.accepted {
                 let retained_end = self.retained.get(&fact.queue).copied().unwrap_or(0);
-                if !fact.is_read && offset >= retained_end {
+                let damaged = self.damaged.as_ref().and_then(|damaged| damaged.get(&fact.queue));
+                let is_told = damaged.is_some_and(|range| range.contains(&offset));
+                if !fact.is_read && !is_told && offset >= retained_end {
                     return Err(format!(
                         "accepted record {id} at offset {offset} of queue {} is lost",
                         fact.queue

@@ -210,13 +210,17 @@ impl Schedule {
 
 /// A whole run.
 pub struct World {
-    schedule: Schedule,
-    node: Node,
-    actors: Vec<Box<dyn Actor>>,
+    pub(crate) schedule: Schedule,
+    pub(crate) node: Node,
+    pub(crate) actors: Vec<Box<dyn Actor>>,
     board: Board,
-    oracle: Oracle,
-    crash_is_power: bool,
+    pub(crate) oracle: Oracle,
+    pub(crate) crash_is_power: bool,
     heal_ns: u64,
+    /// A bit was flipped on purpose: a node may refuse to start, if it says so.
+    pub(crate) is_damaged: bool,
+    /// It did.
+    is_refused: bool,
 }
 
 impl std::fmt::Debug for World {
@@ -237,8 +241,17 @@ impl World {
         let actors = crate::actors::cast(&mut schedule);
         let board = Board::default();
         let oracle = Oracle::default();
-        let mut world =
-            Self { schedule, node, actors, board, oracle, crash_is_power: true, heal_ns };
+        let mut world = Self {
+            schedule,
+            node,
+            actors,
+            board,
+            oracle,
+            crash_is_power: true,
+            heal_ns,
+            is_damaged: false,
+            is_refused: false,
+        };
         world.plan_misfortunes();
         world.schedule.at(0, Happening::Start);
         for number in 0..world.actors.len() {
@@ -293,7 +306,13 @@ impl World {
             self.happen(happening)?;
             self.oracle.verdict()?;
             if is_healed && self.actors.iter().all(|actor| actor.is_done()) {
-                return self.oracle.end(&self.board);
+                self.oracle.end(&self.board)?;
+                if !self.begin_aftermath() {
+                    return Ok(());
+                }
+            }
+            if self.is_refused {
+                return Ok(());
             }
         }
         Err(String::from("liveness: nothing happens any more"))
@@ -358,7 +377,15 @@ impl World {
 
     fn start(&mut self) -> Result<(), String> {
         let (random, wall_ns) = (&mut self.schedule.random, self.schedule.wall_ns);
-        self.node.start(random, wall_ns)?;
+        match self.node.start(random, wall_ns) {
+            Err(refused) if refused.is_damage && self.is_damaged => {
+                self.schedule.trace.note(&refused.words);
+                self.schedule.fired.refused_starts += 1;
+                self.is_refused = true;
+                return Ok(());
+            }
+            started => started.map_err(|refused| refused.words)?,
+        }
         self.schedule.incarnation = self.node.incarnation;
         self.oracle.node_started(self.node.incarnation);
         self.schedule.trace.note(&format!("node started, life {}", self.node.incarnation));
@@ -379,7 +406,7 @@ impl World {
         }
     }
 
-    fn node_dies(&mut self) {
+    pub(crate) fn node_dies(&mut self) {
         let power = std::mem::replace(&mut self.crash_is_power, true);
         self.schedule.trace.note(if power { "power is lost" } else { "the process ended" });
         self.node.die(&mut self.schedule.random, power);

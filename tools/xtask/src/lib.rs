@@ -5,6 +5,7 @@
 //! | `ci` | the steps of CI, in their order |
 //! | `fix` | the only verb that writes: format and generated code |
 //! | `codegen` | the FlatBuffers tables, made and compared |
+//! | `mutate` | guarantees taken away, to see the simulator notice |
 //! | `tidy` | taste as a tested program: arrows, sizes, words, laws, links |
 //! | `process` | running other programs |
 
@@ -13,5 +14,6 @@
 pub mod ci;
 pub mod codegen;
 pub mod fix;
+pub mod mutate;
 pub mod process;
 pub mod tidy;

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use xtask::process::say;
-use xtask::{ci, codegen, fix, process, tidy};
+use xtask::{ci, codegen, fix, mutate, process, tidy};
 
 const USAGE: &str = "\
 usage: cargo xtask <verb>
@@ -13,7 +13,9 @@ usage: cargo xtask <verb>
   fix                     the only verb that writes: format and generated code
   tidy                    arrows, sizes, words, laws, links, crate counts
   codegen                 make the FlatBuffers tables again
-  sim [ARGUMENT]...       the simulator: --seeds N, or --seed S [--trace]";
+  sim [ARGUMENT]...       the simulator: --seeds N, or --seed S [--trace]
+  mutate [NAME]... [--seeds N]
+                          takes guarantees away; whether the simulator notices each";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(&root),
         ["codegen"] => run_codegen(&root),
         ["sim", rest @ ..] => ci::simulate(&root, rest),
+        ["mutate", rest @ ..] => mutate::run(&root, rest),
         _ => {
             say(USAGE);
             return ExitCode::from(2);

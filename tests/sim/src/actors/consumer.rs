@@ -2,6 +2,7 @@
 
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
+use std::collections::BTreeSet;
 use wire::record::records;
 use wire::table;
 use wire::{Kind, QueueId};
@@ -9,6 +10,8 @@ use wire::{Kind, QueueId};
 /// Credit per queue, in records and bytes.
 const CREDIT_RECORDS: u32 = 40;
 const CREDIT_BYTES: u32 = 1 << 20;
+/// Deliveries from such offsets on are also acknowledged under the wrong epoch.
+const FORGED_EVERY: u64 = 16;
 
 /// A consumer of a run.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Consumer {
     /// Whether the producers are done, and what the group still misses.
     is_quiet: bool,
     missing: Option<(QueueId, u64, u64)>,
+    /// Acks under an epoch that is not its own: they must be refused.
+    forged: BTreeSet<u64>,
 }
 
 impl Consumer {
@@ -40,6 +45,7 @@ impl Consumer {
             is_refused: false,
             is_quiet: false,
             missing: None,
+            forged: BTreeSet::new(),
         }
     }
 
@@ -77,9 +83,10 @@ impl Consumer {
         }
         let mut offsets = Vec::new();
         for (offset, (record, _)) in (deliver.first_offset()..).zip(records(section)) {
-            let id = u64::from_le_bytes(record.body[..8].try_into().expect("an id leads the body"));
-            context.oracle.seen(id, queue, offset);
-            context.oracle.delivered(self.group, id, deliver.attempt());
+            if let Some(id) = context.oracle.body(queue, offset, record.body) {
+                context.oracle.seen(id, queue, offset);
+                context.oracle.delivered(self.group, id, deliver.attempt());
+            }
             offsets.push(offset);
         }
         if offsets.len() != deliver.count() as usize {
@@ -88,7 +95,21 @@ impl Consumer {
                 .violation(format!("queue {queue}: a delivery has another count of records"));
         }
         context.oracle.operations += 1;
+        if deliver.first_offset() % FORGED_EVERY == 0 {
+            self.forge(context, deliver, &offsets);
+        }
         self.answer(context, deliver, &offsets);
+    }
+
+    /// Acks as the owner before this one would, whose connection lived on.
+    fn forge(&mut self, context: &mut Context<'_>, deliver: table::Deliver<'_>, offsets: &[u64]) {
+        let (member, queue) = (deliver.member(), deliver.queue());
+        let lease_epoch = deliver.lease_epoch().wrapping_sub(1);
+        let request_id = self.caller.ask(context, Kind::Ack, &[], |builder| {
+            let offsets = Some(builder.create_vector(offsets));
+            table::Ack::create(builder, &table::AckArgs { member, queue, lease_epoch, offsets })
+        });
+        self.forged.insert(request_id);
     }
 
     fn answer(&mut self, context: &mut Context<'_>, deliver: table::Deliver<'_>, offsets: &[u64]) {
@@ -132,6 +153,7 @@ impl Actor for Consumer {
                 News::Lost => {
                     self.member = 0;
                     self.is_asked = false;
+                    self.forged.clear();
                 }
                 News::Frame(bytes) => {
                     let (kind, frame) = decode(&bytes);
@@ -148,6 +170,10 @@ impl Actor for Consumer {
                         Kind::Deliver => {
                             self.on_deliver(context, frame.read().expect("valid"), frame.section);
                         }
+                        Kind::Done if self.forged.contains(&frame.header.request_id) => {
+                            let words = "an ack under another lease epoch was taken".to_owned();
+                            context.oracle.violation(words);
+                        }
                         Kind::Error => self.is_refused = self.is_asked,
                         _ => {}
                     }
@@ -155,9 +181,8 @@ impl Actor for Consumer {
             }
         }
         self.subscribe(context);
-        self.is_quiet = context.is_healed
-            && context.board.is_open
-            && context.board.producers_at_work == 0;
+        self.is_quiet =
+            context.is_healed && context.board.is_open && context.board.producers_at_work == 0;
         if self.is_quiet {
             self.missing = context.oracle.missing(self.group, &context.board.topics[self.topic]);
         }

@@ -138,7 +138,7 @@ impl Producer {
             let properties = Properties::default();
             let record = Record { born_ns: id, key: b"", tag: b"", properties, body: &body };
             write_record(&mut bytes, &record, 64 << 10).expect("a small record");
-            context.oracle.sent(id, queue, self.is_idempotent && is_durable);
+            context.oracle.sent(id, queue, self.is_idempotent && is_durable, &body);
             ids.push(id);
         }
         let stream = self.streams.entry(queue).or_default();

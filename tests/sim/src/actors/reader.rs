@@ -53,9 +53,10 @@ impl Reader {
             self.offset = fetched.gap_to();
         }
         for (offset, (record, _)) in (fetched.first_offset()..).zip(records(section)) {
-            let id = u64::from_le_bytes(record.body[..8].try_into().expect("an id leads the body"));
-            context.oracle.seen(id, queue, offset);
-            context.oracle.read(id, queue, offset);
+            if let Some(id) = context.oracle.body(queue, offset, record.body) {
+                context.oracle.seen(id, queue, offset);
+                context.oracle.read(id, queue, offset);
+            }
             self.offset = offset + 1;
         }
         if self.offset >= fetched.end() {
