@@ -100,7 +100,7 @@ impl Broker {
     pub(super) fn on_closed(&mut self, turn: &mut Turn<'_>, connection: ConnectionId) {
         let Some(closed) = self.connections.close(connection) else { return };
         let peer = self.home(connection);
-        self.forget_requests_of(connection);
+        self.requests.forget(connection);
         if closed.known_elsewhere {
             self.out.post.send_to_others(turn.effects, || Mail::PeerClosed { peer });
         }

@@ -2,10 +2,10 @@
 //!
 //! Bytes travel as `Bytes`: copied once out of the receive buffer, then shared.
 
+use super::calls::CallMail;
 use super::catalog::CatalogMail;
 use super::leases::LeaseMail;
 use super::offsets::{Answer, Query};
-use super::requests::CallMail;
 use bytes::Bytes;
 use shard::ConnectionId;
 use wire::ShardId;

@@ -18,6 +18,7 @@
 //! | `offsets`, `groups`, `fetch` | questions about positions, and reading without a group |
 //! | `gather` | neighbouring sections, read into one frame |
 //! | `requests`, `responders` | request-reply: the pending side and the serving side |
+//! | `pending`, `calls` | the requests outstanding; what both sides write to each other |
 //! | `disk` | storage's plans become effects; what waits for a flush |
 //! | `post`, `mail` | writing to other shards, bounded |
 //! | `refusal` | every reason to say no, in words, once |
@@ -25,6 +26,7 @@
 //!
 //! No IO, no clock: the simulator drives this very code.
 
+pub mod calls;
 pub mod catalog;
 pub mod connection;
 pub mod consume;
@@ -43,6 +45,7 @@ pub mod members;
 pub mod offsets;
 pub mod outgoing;
 pub mod pace;
+pub mod pending;
 pub mod post;
 pub mod producers;
 pub mod publish;

@@ -14,270 +14,21 @@
 //! A requester that went away leaves its entries behind, silent, until their
 //! deadline: so a responder is told the truth about its reply.
 
-use super::deadlines::Deadlines;
+use super::calls::{Address, CallMail, Ending, Offer};
 use super::disk::TIMER_REQUESTS;
 use super::mail::{Mail, Origin};
 use super::outgoing::Turn;
+use super::pending::Pending;
 use super::refusal::Refusal;
-use super::settings::Settings;
 use super::step::Broker;
 use bytes::Bytes;
 use routing::placement::shard_of;
-use shard::{ConnectionId, Effect};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use shard::Effect;
 use wire::table::{OutcomeKind, ReplyFate};
-use wire::{Kind, MemberId, QueueId, ShardId, TopicId, table};
+use wire::{Kind, MemberId, QueueId, ShardId, table};
 
 /// The longest deadline a request may have, in microseconds: an hour.
 const TIME_LEFT_US_MAX: u64 = 3_600_000_000;
-
-/// Where a reply goes: the requester's shard, and its entry there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Address {
-    /// The requester's shard.
-    pub shard: ShardId,
-    /// The shard of the request's queue.
-    pub owner: ShardId,
-    slot: u32,
-    generation: u32,
-    nonce: u64,
-}
-
-/// A request on its way to a responder. `deadline_ns` is monotonic, the same clock on all shards.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Offer {
-    /// Where the reply goes.
-    pub address: Address,
-    /// The queue it was sent to.
-    pub queue: QueueId,
-    /// When it is too late.
-    pub deadline_ns: u64,
-}
-
-/// How a request ended without a reply.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ending {
-    /// Which outcome.
-    pub kind: OutcomeKind,
-    /// The number that mattered.
-    pub observed: u64,
-    /// Its limit.
-    pub limit: u64,
-}
-
-impl Ending {
-    /// An outcome without numbers.
-    pub(super) const fn plain(kind: OutcomeKind) -> Self {
-        Self { kind, observed: 0, limit: 0 }
-    }
-}
-
-/// Request-reply between shards.
-#[derive(Debug)]
-pub enum CallMail {
-    /// To the queue's shard: find a responder.
-    #[expect(private_interfaces, reason = "mail is read by this module and `responders` only")]
-    Offer {
-        /// The request.
-        offer: Offer,
-        /// Its record.
-        section: Bytes,
-    },
-    /// To the requester's shard: a responder has it.
-    #[expect(private_interfaces, reason = "mail is read by this module and `responders` only")]
-    Dispatched {
-        /// The request.
-        address: Address,
-    },
-    /// To the requester's shard: it ended without a reply.
-    #[expect(private_interfaces, reason = "mail is read by this module and `responders` only")]
-    Ended {
-        /// The request.
-        address: Address,
-        /// How.
-        ending: Ending,
-    },
-    /// To the queue's shard: the requester cancelled; do not dispatch it any more.
-    #[expect(private_interfaces, reason = "mail is read by this module and `responders` only")]
-    Withdraw {
-        /// The request.
-        offer: Offer,
-    },
-    /// To the requester's shard: the reply.
-    #[expect(private_interfaces, reason = "mail is read by this module and `responders` only")]
-    Reply {
-        /// The request.
-        address: Address,
-        /// The responder's reply frame, to be told its fate.
-        responder: Origin,
-        /// The reply's record.
-        section: Bytes,
-    },
-    /// To the queue's shard: this responder is free for another one.
-    #[expect(private_interfaces, reason = "mail is read by this module and `responders` only")]
-    Freed {
-        /// Who.
-        responder: MemberId,
-        /// Of which request.
-        address: Address,
-    },
-    /// To every shard: a responder of a service.
-    #[expect(private_interfaces, reason = "mail is read by this module and `responders` only")]
-    Serve(super::responders::Offering),
-    /// Back to the responder's shard: it is in service here.
-    Serving {
-        /// Who.
-        responder: MemberId,
-    },
-    /// To every shard: a responder ends its service.
-    Unserve {
-        /// Who.
-        responder: MemberId,
-        /// Of which topic.
-        topic: TopicId,
-    },
-}
-
-#[derive(Clone, Debug)]
-struct Pending {
-    connection: ConnectionId,
-    request_id: u64,
-    nonce: u64,
-    offer_queue: QueueId,
-    deadline_ns: u64,
-    arrived_ns: u64,
-    /// 0 until a responder has it.
-    dispatched_ns: u64,
-    /// The requester's connection closed: nobody is to be told.
-    gone: bool,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Slot {
-    generation: u32,
-    pending: Option<Pending>,
-}
-
-/// The requests outstanding at requesters of this shard.
-#[derive(Debug)]
-pub(super) struct Requests {
-    shard: ShardId,
-    node: u64,
-    seed: u64,
-    drawn: u64,
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-    deadlines: Deadlines<(u32, u32)>,
-    pending_max: usize,
-}
-
-impl Requests {
-    /// None outstanding.
-    pub(super) fn new(settings: &Settings) -> Self {
-        Self {
-            shard: settings.shard,
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "half of the id tells nodes apart"
-            )]
-            node: settings.node_id as u64,
-            seed: settings.seed,
-            drawn: 0,
-            slots: Vec::new(),
-            free: Vec::new(),
-            deadlines: Deadlines::default(),
-            pending_max: settings.pending_requests_max,
-        }
-    }
-
-    /// How many are outstanding.
-    pub(super) fn pending_count(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
-    /// A number nobody can guess from earlier ones: SipHash of a secret and a counter.
-    fn draw_nonce(&mut self) -> u64 {
-        self.drawn += 1;
-        let mut hasher = DefaultHasher::new();
-        (self.seed, self.drawn, self.node, self.shard.0, self.seed).hash(&mut hasher);
-        hasher.finish()
-    }
-
-    fn insert(&mut self, mut pending: Pending, owner: ShardId) -> Result<Address, Refusal> {
-        if self.free.is_empty() && self.slots.len() >= self.pending_max {
-            return Err(Refusal::TooManyPending { count_max: self.pending_max });
-        }
-        let nonce = self.draw_nonce();
-        pending.nonce = nonce;
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            u32::try_from(self.slots.len() - 1).expect("bounded by pending_requests_max")
-        });
-        let entry = &mut self.slots[slot as usize];
-        entry.pending = Some(pending);
-        Ok(Address { shard: self.shard, owner, slot, generation: entry.generation, nonce })
-    }
-
-    fn get_mut(&mut self, address: Address) -> Option<&mut Pending> {
-        let slot = self.slots.get_mut(address.slot as usize)?;
-        let pending = slot.pending.as_mut()?;
-        let is_it = slot.generation == address.generation && pending.nonce == address.nonce;
-        is_it.then_some(pending)
-    }
-
-    /// Whether a request of this shard is still wanted by somebody.
-    pub(super) fn is_wanted(&mut self, address: Address) -> bool {
-        self.get_mut(address).is_some_and(|pending| !pending.gone)
-    }
-
-    fn take(&mut self, address: Address) -> Option<Pending> {
-        self.get_mut(address)?;
-        self.take_slot(address.slot)
-    }
-
-    fn take_slot(&mut self, slot: u32) -> Option<Pending> {
-        let entry = &mut self.slots[slot as usize];
-        let pending = entry.pending.take()?;
-        entry.generation = entry.generation.wrapping_add(1);
-        self.free.push(slot);
-        Some(pending)
-    }
-
-    fn find(&self, connection: ConnectionId, request_id: u64) -> Option<u32> {
-        let slot = self.slots.iter().position(|slot| {
-            slot.pending.as_ref().is_some_and(|pending| {
-                pending.connection == connection
-                    && pending.request_id == request_id
-                    && !pending.gone
-            })
-        })?;
-        u32::try_from(slot).ok()
-    }
-}
-
-impl Address {
-    /// As it travels in a Call.
-    pub(super) fn to_wire(self, node: u64) -> table::ReplyTo {
-        table::ReplyTo::new(
-            node,
-            self.nonce,
-            self.slot,
-            self.generation,
-            self.shard.0,
-            self.owner.0,
-        )
-    }
-
-    fn from_wire(reply_to: &table::ReplyTo) -> Self {
-        Self {
-            shard: ShardId(reply_to.shard()),
-            owner: ShardId(reply_to.owner()),
-            slot: reply_to.slot(),
-            generation: reply_to.generation(),
-            nonce: reply_to.nonce(),
-        }
-    }
-}
 
 impl Broker {
     /// The number this node puts into the addresses it gives out.
@@ -306,8 +57,7 @@ impl Broker {
             dispatched_ns: 0,
             gone: false,
         };
-        let address = self.requests.insert(pending, owner)?;
-        let due = self.requests.deadlines.push(deadline_ns, (address.slot, address.generation));
+        let (address, due) = self.requests.insert(pending, owner)?;
         arm(turn, due);
         let offer = Offer { address, queue, deadline_ns };
         if owner == self.settings.shard {
@@ -464,40 +214,22 @@ impl Broker {
         origin: Origin,
         cancel: table::Cancel<'_>,
     ) {
-        let Some(slot) = self.requests.find(origin.peer.connection, cancel.request()) else {
-            return;
-        };
-        let generation = self.requests.slots[slot as usize].generation;
-        let Some(pending) = self.requests.take_slot(slot) else { return };
+        let shard_count = self.settings.shard_count;
+        let owner_of = |queue| shard_of(queue, shard_count);
+        let (connection, request_id) = (origin.peer.connection, cancel.request());
+        let taken = self.requests.take_asked(connection, request_id, owner_of);
+        let Some((address, pending)) = taken else { return };
         self.send_outcome(turn, &pending, Ending::plain(OutcomeKind::Cancelled), &[]);
         if pending.dispatched_ns == 0 {
-            let queue = pending.offer_queue;
-            let owner = shard_of(queue, self.settings.shard_count);
-            let shard = self.settings.shard;
-            let address = Address { shard, owner, slot, generation, nonce: pending.nonce };
-            let offer = Offer { address, queue, deadline_ns: pending.deadline_ns };
-            self.send_call(turn, owner, CallMail::Withdraw { offer });
-        }
-    }
-
-    /// The requester's connection is gone: its requests end silently at their deadlines.
-    pub(super) fn forget_requests_of(&mut self, connection: ConnectionId) {
-        for slot in &mut self.requests.slots {
-            if let Some(pending) = &mut slot.pending
-                && pending.connection == connection
-            {
-                pending.gone = true;
-            }
+            let (queue, deadline_ns) = (pending.offer_queue, pending.deadline_ns);
+            let offer = Offer { address, queue, deadline_ns };
+            self.send_call(turn, address.owner, CallMail::Withdraw { offer });
         }
     }
 
     /// Answers every request whose deadline has come.
     pub(super) fn end_due_requests(&mut self, turn: &mut Turn<'_>) {
-        while let Some((slot, generation)) = self.requests.deadlines.pop_due(turn.now.mono_ns) {
-            if self.requests.slots[slot as usize].generation != generation {
-                continue;
-            }
-            let Some(pending) = self.requests.take_slot(slot) else { continue };
+        while let Some(pending) = self.requests.take_due(turn.now.mono_ns) {
             let kind = if pending.dispatched_ns == 0 {
                 OutcomeKind::TimeoutInQueue
             } else {
@@ -505,12 +237,7 @@ impl Broker {
             };
             self.send_outcome(turn, &pending, Ending::plain(kind), &[]);
         }
-        let Requests { slots, free, deadlines, .. } = &mut self.requests;
-        deadlines.sweep(slots.len() - free.len(), |(slot, generation)| {
-            let entry = &slots[slot as usize];
-            entry.generation == generation && entry.pending.is_some()
-        });
-        let due = deadlines.rearm();
+        let due = self.requests.rearm();
         arm(turn, due);
     }
 }

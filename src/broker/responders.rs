@@ -12,11 +12,11 @@
 //!
 //! A `durable` service stores a request before it is handed out.
 
+use super::calls::{Address, CallMail, Ending, Offer};
 use super::disk::Waiter;
 use super::mail::{Mail, Origin, Peer};
 use super::outgoing::Turn;
 use super::refusal::Refusal;
-use super::requests::{Address, CallMail, Ending, Offer};
 use super::step::Broker;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};

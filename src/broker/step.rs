@@ -13,7 +13,7 @@ use super::mail::{Mail, Origin, Peer};
 use super::members::Members;
 use super::offsets::Queries;
 use super::outgoing::{Outgoing, Turn};
-use super::requests::Requests;
+use super::pending::Requests;
 use super::responders::Desks;
 use super::settings::Settings;
 use super::stats::Stats;
