@@ -10,7 +10,6 @@
 //! that each record is looked at: it may be consumed, or carry failed attempts.
 //! Nothing is allocated per record or frame on the way to a connection of this shard.
 
-use super::disk::TIMER_MAILBOX;
 use super::gather::{Gathered, Nothing, Want, reason_on_wire};
 use super::lease::{Lease, Reign};
 use super::leases::LeaseKey;
@@ -18,7 +17,6 @@ use super::mail::Origin;
 use super::outgoing::Turn;
 use super::post::MailClass;
 use super::step::Broker;
-use shard::Effect;
 use storage::Store;
 use storage::store::GapReason;
 use wire::{Kind, Offset, table};
@@ -81,7 +79,7 @@ impl Broker {
             self.leases.mark(key);
         }
         let at_ns = turn.now.mono_ns + wait_ns;
-        turn.effects.list.push(Effect::Arm { token: TIMER_MAILBOX, at_ns });
+        self.look_again_at(turn, at_ns);
     }
 
     fn deliver(&mut self, turn: &mut Turn<'_>, key: LeaseKey) -> Chance {

@@ -213,7 +213,7 @@ impl Broker {
             }
             TIMER_REQUESTS => self.end_due_requests(turn),
             TIMER_LEASES => self.on_leases_due(turn),
-            TIMER_MAILBOX => self.look_again(),
+            TIMER_MAILBOX => self.look_again(turn.now.mono_ns),
             // The turn's end does what it is for.
             TIMER_STORAGE => {}
             _ => unreachable!("timer token {token} was never armed"),

@@ -28,8 +28,8 @@ pub(super) struct Held {
     forwarded: VecDeque<(Origin, Bytes)>,
     /// Whether what was held may be taken now: a flush ended, or a mailbox has room.
     ready: bool,
-    /// Whether `TIMER_MAILBOX` is under way.
-    is_armed: bool,
+    /// When `TIMER_MAILBOX` is due, if it is under way.
+    armed_ns: Option<u64>,
 }
 
 /// Room in a mailbox makes no event of its own: what waits for it looks again this often, in nanoseconds.
@@ -115,16 +115,22 @@ impl Broker {
                 turn.effects.list.push(Effect::Resume { connection });
             }
         }
-        if (mails_wait || !self.held.is_empty()) && !self.held.is_armed {
-            self.held.is_armed = true;
-            let at_ns = turn.now.mono_ns + LOOK_AGAIN_NS;
+        if mails_wait || !self.held.is_empty() {
+            self.look_again_at(turn, turn.now.mono_ns + LOOK_AGAIN_NS);
+        }
+    }
+
+    /// Arms `TIMER_MAILBOX`, unless it is due before: each turn asks, one timer answers.
+    pub(super) fn look_again_at(&mut self, turn: &mut Turn<'_>, at_ns: u64) {
+        if self.held.armed_ns.is_none_or(|armed_ns| at_ns < armed_ns) {
+            self.held.armed_ns = Some(at_ns);
             turn.effects.list.push(Effect::Arm { token: TIMER_MAILBOX, at_ns });
         }
     }
 
     /// `TIMER_MAILBOX`: the end of this turn looks again.
-    pub(super) fn look_again(&mut self) {
-        self.held.is_armed = false;
+    pub(super) fn look_again(&mut self, now_ns: u64) {
+        self.held.armed_ns.take_if(|armed_ns| *armed_ns <= now_ns);
     }
 
     fn handle_held_forwards(&mut self, turn: &mut Turn<'_>) {
