@@ -1,4 +1,4 @@
-//! Aftermath: a bit of the log flips when all is done, and everything is read once more.
+//! Aftermath: the log is damaged when all is done, and everything is read once more.
 //!
 //! What is promised then: never a wrong byte; what cannot be served is named, one
 //! range of a queue at most; everything else is served. A node that starts on the
@@ -9,23 +9,23 @@ use crate::faults::Rot;
 use crate::world::World;
 
 impl World {
-    /// Flips the bit, if this seed has one; whether the run goes on.
+    /// Does the damage, if this seed has one; whether the run goes on.
     pub(crate) fn begin_aftermath(&mut self) -> bool {
         let Some(rot) = self.schedule.faults.rot.filter(|_| !self.is_damaged) else {
             return false;
         };
-        if rot == Rot::WhileDown && self.node.is_up() {
+        if rot != Rot::WhileUp && self.node.is_up() {
             self.crash_is_power = false;
             self.node_dies();
         }
-        let Some((shard, file, position)) = self.node.rot(&mut self.schedule.random) else {
+        let Some((shard, file, position)) = self.node.damage(rot, &mut self.schedule.random) else {
             return false;
         };
-        let note = format!("a bit of shard {shard} flips: {file:?} at {position}");
+        let note = format!("{rot:?}: shard {shard}, {file:?} at {position}");
         self.schedule.trace.note(&note);
         self.schedule.fired.rots += 1;
         self.is_damaged = true;
-        self.oracle.bit_flipped();
+        self.oracle.log_damaged();
         self.actors.push(Box::new(Reader::default()));
         self.schedule.wake(self.actors.len() - 1, self.schedule.now_ns);
         true

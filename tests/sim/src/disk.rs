@@ -9,10 +9,13 @@
 //! tasks (replace, remove, prepare) happen or do not happen when a crash meets them.
 
 use crate::random::Random;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use storage::plan::{Disk, DiskFault, FileName, Plan};
 
 const SECTOR_BYTES: usize = 512;
+const BLOCK_BYTES: u64 = 4096;
+/// A segment begins with its header and room for more, as storage lays it out.
+const HEAD_BLOCKS: u32 = 16;
 
 /// One file: its length and the sectors ever written.
 #[derive(Clone, Debug, Default)]
@@ -129,6 +132,30 @@ impl SimDisk {
         let bytes = self.files.get_mut(&name)?.sectors.get_mut(&sector)?;
         bytes[random.index(SECTOR_BYTES)] ^= 1 << random.below(8);
         Some((name, sector * SECTOR_BYTES as u64))
+    }
+
+    /// A write went to the wrong place: a block of a segment holds what another one holds; which, or `None` where there are no two.
+    pub fn misdirect(&mut self, random: &mut Random) -> Option<(FileName, u64)> {
+        let with_batches = |(name, file): (&FileName, &File)| {
+            let first = u64::from(HEAD_BLOCKS);
+            let blocks: BTreeSet<u64> =
+                file.sectors.keys().map(|sector| sector / 8).filter(|at| *at >= first).collect();
+            (matches!(name, FileName::Segment(_)) && blocks.len() > 1)
+                .then(|| (*name, blocks.into_iter().collect::<Vec<_>>()))
+        };
+        let segments: Vec<(FileName, Vec<u64>)> =
+            self.files.iter().filter_map(with_batches).collect();
+        if segments.is_empty() {
+            return None;
+        }
+        let (name, blocks) = &segments[random.index(segments.len())];
+        let (from, to) = (random.index(blocks.len()), random.index(blocks.len()));
+        let (from, to) = (blocks[from] * BLOCK_BYTES, blocks[to] * BLOCK_BYTES);
+        let mut block = [0; 4096];
+        let file = self.files.get_mut(name)?;
+        file.read(from, &mut block).ok()?;
+        file.write(to, &block);
+        Some((*name, to))
     }
 
     /// Reads as the running machine does: the drive's cache counts.

@@ -5,14 +5,27 @@
 
 use crate::random::Random;
 
-/// When a bit flips.
+/// What becomes of the log when everything is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rot {
     /// Under a running node.
     WhileUp,
     /// Between two lives of it.
     WhileDown,
+    /// Between two lives, and no bit: one block stands where another belongs.
+    Misdirected,
 }
+
+const ROTS: [Option<Rot>; 8] = [
+    None,
+    None,
+    Some(Rot::WhileUp),
+    Some(Rot::WhileDown),
+    None,
+    None,
+    Some(Rot::WhileUp),
+    Some(Rot::Misdirected),
+];
 
 /// One seed's weather. Chances are per thousand.
 #[derive(Clone, Debug)]
@@ -43,7 +56,7 @@ pub struct Faults {
     pub nacks: u64,
     /// How often the node is asked to stop in order.
     pub shutdowns: u64,
-    /// A bit of the log flips when everything is done: while the node runs, or while it is down.
+    /// The log is damaged when everything is done: while the node runs, or while it is down.
     pub rot: Option<Rot>,
 }
 
@@ -67,7 +80,7 @@ impl Faults {
             small_storage: random.chance(150),
             nacks: some(random, 300, 50),
             shutdowns: some(random, 200, 1),
-            rot: [None, None, Some(Rot::WhileUp), Some(Rot::WhileDown)][random.index(4)],
+            rot: ROTS[random.index(ROTS.len())],
         }
     }
 

@@ -5,7 +5,7 @@
 //! | `world` | the clock, the calendar, what strikes when |
 //! | `node` | what `shard::drive` is to real shards |
 //! | `disk` | a directory that loses what was not synced |
-//! | `aftermath` | a bit that flips when all is done, and who notices |
+//! | `aftermath` | a log damaged when all is done, and who notices |
 //! | `actors` | clients, against the wire alone |
 //! | `oracle` | what was promised, and whether it was kept |
 //! | `faults` | which misfortunes a seed switches on |

@@ -113,7 +113,7 @@ fn run_many(arguments: &Arguments) -> u64 {
     say(&format!(
         "fired: {power} power losses, {process} process deaths, {cuts} cuts, {flush} flush errors, \
          {clock} clock jumps, {shutdowns} shutdowns, {refusals} refusals, \
-         {rots} flipped bits, {refused} starts refused for one"
+         {rots} logs damaged, {refused} starts refused for it"
     ));
     say(&format!("{} passed, {failed} failed", count - failed));
     failed

@@ -5,7 +5,7 @@
 //! come between any two effects.
 
 use crate::disk::SimDisk;
-use crate::faults::Faults;
+use crate::faults::{Faults, Rot};
 use crate::random::Random;
 use crate::world::{LinkId, Schedule};
 use bytes::Bytes;
@@ -182,10 +182,14 @@ impl Node {
         Ok(())
     }
 
-    /// Flips a bit of the log of some shard; `None` where nothing was written.
-    pub fn rot(&mut self, random: &mut Random) -> Option<(usize, FileName, u64)> {
+    /// Damages the log of some shard; where, or `None` where nothing was written.
+    pub fn damage(&mut self, rot: Rot, random: &mut Random) -> Option<(usize, FileName, u64)> {
         let shard = random.index(self.disks.len());
-        let (file, position) = self.disks[shard].rot(random)?;
+        let disk = &mut self.disks[shard];
+        let (file, position) = match rot {
+            Rot::WhileUp | Rot::WhileDown => disk.rot(random)?,
+            Rot::Misdirected => disk.misdirect(random)?,
+        };
         Some((shard, file, position))
     }
 

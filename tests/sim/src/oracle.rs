@@ -11,7 +11,7 @@
 //! | only retention takes durable records | `gap`, `reader_gap` |
 //! | one outcome per request, in time | `requester` |
 //! | no byte is served that was not published | `body` |
-//! | one flipped bit hides one range of a queue, which is named | `check_gap` |
+//! | one damaged block hides one range of a queue, which is named | `check_gap` |
 //! | an ack under another lease epoch is refused | `consumer` |
 //! | a node recovers from every crash | `World::start` |
 
@@ -45,7 +45,7 @@ pub struct Oracle {
     /// What retention took, as readers were told.
     retained: BTreeMap<QueueId, u64>,
     outcomes: BTreeMap<u8, u64>,
-    /// What readers were told is damaged, since a bit flipped.
+    /// What readers were told is damaged, since the log was.
     damaged: Option<BTreeMap<QueueId, Range<u64>>>,
     /// Publishes, deliveries and requests.
     pub operations: u64,
@@ -88,8 +88,8 @@ impl Oracle {
         None
     }
 
-    /// A bit of the log flipped: from now on damage may be told, and everything is read again.
-    pub fn bit_flipped(&mut self) {
+    /// One place of the log was damaged: from now on damage may be told, and everything is read again.
+    pub fn log_damaged(&mut self) {
         self.damaged = Some(BTreeMap::new());
         // A grant may have been in the damaged batch; who held it was of an earlier life.
         self.leases.clear();
@@ -152,7 +152,7 @@ impl Oracle {
             if known.end == gap.start {
                 known.end = gap.end;
             } else {
-                self.violation(format!("queue {queue}: one flipped bit, and two gaps: {gap:?}"));
+                self.violation(format!("queue {queue}: one damaged block, and two gaps: {gap:?}"));
             }
         } else if reason == GapReason::Retention {
             let retained = self.retained.entry(queue).or_default();

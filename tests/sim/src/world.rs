@@ -217,7 +217,7 @@ pub struct World {
     pub(crate) oracle: Oracle,
     pub(crate) crash_is_power: bool,
     heal_ns: u64,
-    /// A bit was flipped on purpose: a node may refuse to start, if it says so.
+    /// The log was damaged on purpose: a node may refuse to start, if it says so.
     pub(crate) is_damaged: bool,
     /// It did.
     is_refused: bool,

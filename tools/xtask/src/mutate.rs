@@ -14,7 +14,8 @@ const PATCHES: &str = "tests/sim/mutations";
 /// The scratch copy, and what is built of it.
 const TREE: &str = "target/mutate/tree";
 const BUILT: &str = "target/mutate/built";
-const SEEDS: u64 = 3000;
+/// Seeds each mutation is given, unless told otherwise.
+const SEEDS: u64 = 2000;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,14 +131,14 @@ fn apply(root: &Path, patch: &Path, more: &[&str]) -> Result<(), String> {
 }
 
 fn build(root: &Path) -> Result<(), String> {
-    let arguments = ["build", "--quiet", "--profile", "quick", "--package", "defibus-sim"];
+    let arguments = ["build", "--quiet", "--profile", "sim", "--package", "defibus-sim"];
     let mut command = cargo(&root.join(TREE), &arguments);
     command.env("CARGO_TARGET_DIR", root.join(BUILT)).env("RUSTFLAGS", "-Awarnings");
     if passes(&mut command) { Ok(()) } else { Err("it does not build".to_owned()) }
 }
 
 fn simulate(root: &Path, seeds: u64) -> Result<Run, String> {
-    let program = root.join(BUILT).join("quick/defibus-sim");
+    let program = root.join(BUILT).join("sim/defibus-sim");
     let output = Command::new(program)
         .args(["--until-failed", "--seeds", &seeds.to_string()])
         .stdin(Stdio::null())
