@@ -95,7 +95,7 @@ impl Consumer {
                 .violation(format!("queue {queue}: a delivery has another count of records"));
         }
         context.oracle.operations += 1;
-        if deliver.first_offset() % FORGED_EVERY == 0 {
+        if deliver.first_offset().is_multiple_of(FORGED_EVERY) {
             self.forge(context, deliver, &offsets);
         }
         self.answer(context, deliver, &offsets);
