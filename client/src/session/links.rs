@@ -210,6 +210,8 @@ impl Session {
         self.wake_at(self.connections[index].wake_ns(now_ns));
         if index == HOME {
             self.failure = None;
+            // What waited to be registered has its time counted again.
+            self.wake_at(now_ns);
             self.node = introduced(welcome);
             self.refresh_direct();
         }

@@ -158,11 +158,14 @@ impl Session {
             producer.tick(now_ns);
             wake_ns = wake_ns.min(producer.wake_ns());
         }
+        // Without the home connection nothing can be registered: its Welcome wakes, not the clock.
+        let registers = self.connections[HOME].is_ready();
         for (_, consumer) in self.consumers.iter_mut() {
             consumer.tick(now_ns);
-            wake_ns = wake_ns.min(consumer.wake_ns().max(now_ns + 1));
+            let at_ns = if registers { consumer.wake_ns() } else { u64::MAX };
+            wake_ns = wake_ns.min(at_ns.max(now_ns + 1));
         }
-        for (_, responder) in self.responders.iter_mut() {
+        for (_, responder) in self.responders.iter_mut().filter(|_| registers) {
             wake_ns = wake_ns.min(responder.wake_ns());
         }
         let connections = self.connections.iter().map(|of| of.wake_ns(now_ns));
