@@ -10,7 +10,7 @@ mod node;
 
 use node::Node;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Lines another test answers for: it builds, is this very test, or starts a node that stays.
 const ELSEWHERE: [&str; 5] =
@@ -35,19 +35,34 @@ fn is_elsewhere(command: &str) -> bool {
     ELSEWHERE.iter().any(|begin| command.starts_with(begin))
 }
 
+/// Commands started with `&`; they end with the test.
+#[derive(Debug, Default)]
+struct Started(Vec<Child>);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            // It may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
 /// Runs one command; a failure tells which.
-fn run(node: &Node, command: &str) {
+fn run(node: &Node, command: &str, started: &mut Started) {
     let program = Path::new(env!("CARGO_BIN_EXE_defibus"));
     let directory = program.parent().expect("a program lies in a directory");
     let path = std::env::var("PATH").unwrap_or_default();
-    let script = command.trim_end_matches('&').trim();
+    // The command takes the shell's place, so that it can be ended.
+    let script = format!("exec {}", command.trim_end_matches('&').trim());
     let mut shell = Command::new("sh");
-    shell.args(["-c", script]).env("PATH", format!("{}:{path}", directory.display()));
+    shell.args(["-c", &script]).env("PATH", format!("{}:{path}", directory.display()));
     shell.env("DEFIBUS_SERVER", &node.listen).stdin(Stdio::null());
     shell.current_dir(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::null());
     if command.ends_with('&') {
-        shell.stderr(Stdio::null()).spawn().expect("a shell can be started");
-        return;
+        let child = shell.stderr(Stdio::null()).spawn().expect("a shell can be started");
+        return started.0.push(child);
     }
     let ended = shell.output().expect("a shell can be started");
     let told = String::from_utf8_lossy(&ended.stderr);
@@ -58,12 +73,13 @@ fn run(node: &Node, command: &str) {
 fn the_commands_of_the_readme_do_what_it_says() {
     let commands = commands(include_str!("../README.md"));
     let node = Node::start();
+    let mut started = Started::default();
     let mut ran = 0;
     for command in commands.iter().filter(|command| !is_elsewhere(command)) {
         if command.starts_with("defibus request") {
             wait_until_served(&node, command);
         }
-        run(&node, command);
+        run(&node, command, &mut started);
         ran += 1;
     }
     assert!(ran >= 7, "only {ran} of {commands:?}");
@@ -98,9 +114,10 @@ fn a_command_that_fails_is_noticed() {
     let page = "```sh\ndefibus explain BUS-E0501   # fine\ndefibus explain NONSENSE\n```";
     assert_eq!(commands(page), ["defibus explain BUS-E0501", "defibus explain NONSENSE"]);
     let node = Node::start();
-    run(&node, "defibus explain BUS-E0501");
+    let mut started = Started::default();
+    run(&node, "defibus explain BUS-E0501", &mut started);
     let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        run(&node, "defibus explain NONSENSE");
+        run(&node, "defibus explain NONSENSE", &mut started);
     }));
     assert!(failed.is_err());
 }
