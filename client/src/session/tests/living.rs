@@ -2,6 +2,7 @@
 
 use super::World;
 use super::fake::FakeNode;
+use crate::config::ResponderConfig;
 use crate::error::{CallError, ConnectError, UnknownCause};
 use crate::session::HOME;
 use crate::session::admin::Ask;
@@ -45,6 +46,20 @@ fn pauses_between_attempts_grow_and_are_bounded() {
     }
     assert!((10..=30).contains(&attempts), "{attempts} attempts in 10 s");
     assert!(matches!(world.session.failure(), Some(ConnectError::Unreachable { .. })));
+}
+
+#[test]
+fn without_a_node_nobody_is_woken_to_register() {
+    let mut world = World::ready(FakeNode::new(1));
+    world.session.add_responder(ResponderConfig::new("S1"));
+    world.down = true;
+    world.session.lost(HOME);
+    let mut woken = 0;
+    for _ in 0..1000 {
+        world.turn();
+        woken += u32::from(world.session.wake_ns() <= world.now_ns + 1);
+    }
+    assert!(woken < 50, "{woken} of 1000 turns asked for another at once");
 }
 
 #[test]
