@@ -206,7 +206,7 @@ impl Default for StorageConfig {
             read_cache_bytes: 32 * MIB,
             memory_bytes: 256 * MIB,
             snapshot_bytes: 64 * MIB,
-            snapshot_interval_ms: 10_000,
+            snapshot_interval_ms: 2_000,
         }
     }
 }
