@@ -201,6 +201,10 @@ impl Broker {
 
     pub(super) fn on_started(&mut self, turn: &mut Turn<'_>) {
         self.stats.started(turn.now.mono_ns);
+        Self::arm_heartbeat(turn);
+    }
+
+    fn arm_heartbeat(turn: &mut Turn<'_>) {
         let at_ns = turn.now.mono_ns + super::connection::HEARTBEAT_CHECK_NS;
         turn.effects.list.push(Effect::Arm { token: TIMER_HEARTBEAT, at_ns });
     }
@@ -209,7 +213,7 @@ impl Broker {
         match token {
             TIMER_HEARTBEAT => {
                 self.check_heartbeats(turn);
-                self.on_started(turn);
+                Self::arm_heartbeat(turn);
             }
             TIMER_REQUESTS => self.end_due_requests(turn),
             TIMER_LEASES => self.on_leases_due(turn),

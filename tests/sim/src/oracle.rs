@@ -66,9 +66,6 @@ impl Oracle {
         self.violation.get_or_insert(what);
     }
 
-    /// Lease epochs of an earlier life are void, and memory topics begin anew; offsets go on.
-    pub fn node_started(&mut self, _incarnation: u64) {}
-
     /// A record is about to be published. Its body begins with its id.
     pub fn sent(&mut self, id: u64, queue: QueueId, is_idempotent: bool, body: &[u8]) {
         let body_checksum = crc32fast::hash(body);
@@ -183,7 +180,7 @@ impl Oracle {
     }
 
     /// The reader found a record at the end.
-    pub fn read(&mut self, id: u64, _queue: QueueId, _offset: u64) {
+    pub fn read(&mut self, id: u64) {
         if let Some(fact) = self.facts.get_mut(&id) {
             fact.is_read = true;
         }

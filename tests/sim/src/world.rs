@@ -387,7 +387,6 @@ impl World {
             started => started.map_err(|refused| refused.words)?,
         }
         self.schedule.incarnation = self.node.incarnation;
-        self.oracle.node_started(self.node.incarnation);
         self.schedule.trace.note(&format!("node started, life {}", self.node.incarnation));
         for shard in 0..self.schedule.faults.shard_count {
             self.schedule.soon(ShardId(shard), Input::Started);

@@ -55,7 +55,7 @@ impl Reader {
         for (offset, (record, _)) in (fetched.first_offset()..).zip(records(section)) {
             if let Some(id) = context.oracle.body(queue, offset, record.body) {
                 context.oracle.seen(id, queue, offset);
-                context.oracle.read(id, queue, offset);
+                context.oracle.read(id);
             }
             self.offset = offset + 1;
         }
