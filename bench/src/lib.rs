@@ -6,6 +6,7 @@
 //! | `floor` | the floors: TCP echo, two hops, write and fdatasync, by the ring itself |
 //! | `rpc`, `publish` | the same work through a node, by the SDK |
 //! | `measured` | a line of results: quantiles, rate, ratio to the floor |
+//! | `workload` | what is asked of a bus, in OpenMessaging Benchmark's YAML |
 //! | `clock` | the one door to the machine's clock, and to its cores |
 //!
 //! A ratio compares two figures of one run on one machine: absolute times of
@@ -19,6 +20,7 @@ pub mod floor;
 pub mod measured;
 pub mod publish;
 pub mod rpc;
+pub mod workload;
 
 pub use command::{BenchError, Work, run};
 pub use measured::Measured;

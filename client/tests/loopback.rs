@@ -120,6 +120,43 @@ fn a_consumer_takes_everything_and_its_acks_arrive() {
 }
 
 #[test]
+fn what_is_gathered_leaves_with_the_poll_and_is_taken_without_moving_bytes() {
+    let node = FakeNode::new(1);
+    let topic = node.topic.clone();
+    let served = serve(node, Vec::new());
+    let client = connect(&served.address, Waiting::Spin);
+    let mut producer = client.producer(ProducerConfig::new(topic.as_str())).expect("opened");
+    let mut consumer = client.consumer(ConsumerConfig::new(topic.as_str(), "g")).expect("joined");
+    let mut requester = client.requester(RequesterConfig::default());
+    // Learns the route of the service.
+    requester.request(&topic, &NewRecord::new(b"first"), SECOND).expect("room");
+    for body in [b"a", b"b", b"c"] {
+        producer.gather(&NewRecord::new(body)).expect("room");
+    }
+    let asked = requester.gather(&topic, &NewRecord::new(b"?"), SECOND).expect("room");
+    assert_eq!(producer.try_receipt(), None, "nothing left yet");
+    let (mut receipts, mut bodies, mut outcome) = (Vec::new(), Vec::new(), None);
+    while receipts.len() < 3 || bodies.len() < 3 || outcome.is_none() {
+        client.poll(Duration::ZERO);
+        receipts.extend(std::iter::from_fn(|| producer.try_receipt()));
+        while let Some(item) = consumer.try_next().expect("subscribed") {
+            let Item::Message(message) = item else { panic!("{item:?}") };
+            bodies.push(message.body().to_vec());
+            consumer.ack(message.place).expect("our lease");
+        }
+        outcome = outcome.or_else(|| requester.try_outcome());
+    }
+    assert!(receipts.iter().all(|(_, result)| result.is_ok()));
+    assert_eq!(bodies, [b"a", b"b", b"c"]);
+    assert!(matches!(outcome, Some((ticket, Outcome::Reply(_))) if ticket == asked));
+    consumer.close().expect("left");
+    drop((producer, requester));
+    client.close(SECOND);
+    let node = served.thread.join().expect("the node ended");
+    assert_eq!(node.publishes.values().sum::<u32>(), 1, "one section for what was gathered");
+}
+
+#[test]
 fn nobody_there_and_somebody_else_there_are_told_apart() {
     let unused = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let address = unused.local_addr().expect("bound").to_string();

@@ -89,6 +89,17 @@ impl Producer {
         Ok(ticket)
     }
 
+    /// As `enqueue`, but nothing leaves before `Client::poll`: what is gathered between two polls
+    /// shares sections and a system call. For callers that poll all day; reads no clock.
+    pub fn gather(&mut self, record: &NewRecord<'_>) -> Result<Ticket, EnqueueError> {
+        self.driver.borrow_mut().session.enqueue(self.key, record, false)
+    }
+
+    /// As `next_receipt`, of what is there already: moves no bytes and reads no clock.
+    pub fn try_receipt(&mut self) -> Option<(Ticket, Result<Receipt, SendError>)> {
+        self.driver.borrow_mut().session.producer(self.key)?.next_settled()
+    }
+
     /// The next receipt, or the reason why there is none; waits at most `wait` for one.
     /// `None`: nothing is settled yet, or nothing is in the window.
     pub fn next_receipt(&mut self, wait: Duration) -> Option<(Ticket, Result<Receipt, SendError>)> {

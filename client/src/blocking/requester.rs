@@ -50,6 +50,22 @@ impl Requester {
         Ok(ticket)
     }
 
+    /// As `begin`, but it leaves with `Client::poll`, together with whatever else is gathered;
+    /// `deadline` counts from the last one. Reads no clock.
+    pub fn gather(
+        &mut self,
+        service: &str,
+        record: &NewRecord<'_>,
+        deadline: Duration,
+    ) -> Result<RequestTicket, BeginError> {
+        self.driver.borrow_mut().session.begin_request(self.key, service, record, deadline)
+    }
+
+    /// As `poll`, of what is there already: moves no bytes and reads no clock.
+    pub fn try_outcome(&mut self) -> Option<(RequestTicket, Outcome)> {
+        self.driver.borrow_mut().session.requester(self.key)?.next_outcome()
+    }
+
     /// The next outcome, in the order they come; waits at most `wait`.
     /// `None`: nothing ended, or nothing is outstanding.
     pub fn poll(&mut self, wait: Duration) -> Option<(RequestTicket, Outcome)> {

@@ -35,6 +35,11 @@ impl Responder {
         driver.wait_for(until_ns, |session| session.next_call(self.key)).transpose()
     }
 
+    /// As `next`, of what is there already: moves no bytes and reads no clock.
+    pub fn try_next(&mut self) -> Result<Option<Call>, ConsumeError> {
+        self.driver.borrow_mut().session.next_call(self.key).transpose()
+    }
+
     /// Answers a call and waits to learn what became of the answer.
     pub fn reply(&mut self, call: &Call, record: &NewRecord<'_>) -> Result<ReplyFate, CallError> {
         let mut driver = self.driver.borrow_mut();
@@ -51,6 +56,11 @@ impl Responder {
         driver.session.reply(call, record, None)?;
         driver.push();
         Ok(())
+    }
+
+    /// As `reply_only`, but it leaves with `Client::poll`, together with whatever else is gathered.
+    pub fn gather(&mut self, call: &Call, record: &NewRecord<'_>) -> Result<(), CallError> {
+        self.driver.borrow_mut().session.reply(call, record, None).map(|_| ())
     }
 
     /// Leaves the service and waits for the node's word. Dropping leaves without waiting.
