@@ -6,6 +6,7 @@
 
 use crate::actors::reader::Reader;
 use crate::faults::Rot;
+use crate::observation::Observation;
 use crate::world::World;
 
 impl World {
@@ -25,7 +26,7 @@ impl World {
         self.schedule.trace.note(&note);
         self.schedule.fired.rots += 1;
         self.is_damaged = true;
-        self.oracle.log_damaged();
+        self.oracle.saw(&Observation::LogDamaged);
         self.actors.push(Box::new(Reader::default()));
         self.schedule.wake(self.actors.len() - 1, self.schedule.now_ns);
         true

@@ -7,7 +7,10 @@
 //! | `disk` | a directory that loses what was not synced |
 //! | `aftermath` | a log damaged when all is done, and who notices |
 //! | `actors` | clients, against the wire alone |
-//! | `oracle` | what was promised, and whether it was kept |
+//! | `observation` | what clients, disks and the world tell the oracle |
+//! | `ledger` | what was published, accepted and told so far |
+//! | `checkers` | one promise each |
+//! | `oracle` | hears everything, and keeps the first violation |
 //! | `faults` | which misfortunes a seed switches on |
 //! | `trace` | what happened, as a hash and as lines |
 
@@ -15,22 +18,26 @@
 
 pub mod actors;
 pub mod aftermath;
+pub mod checkers;
 pub mod disk;
 pub mod faults;
+pub mod ledger;
 pub mod node;
+pub mod observation;
 pub mod oracle;
 pub mod random;
 pub mod trace;
 pub mod world;
 
 use faults::Fired;
+use oracle::Violation;
 use world::World;
 
 /// What came of a seed.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The violation, if there was one.
-    pub verdict: Result<(), String>,
+    pub verdict: Result<(), Violation>,
     /// What happened, in one number.
     pub trace_hash: u64,
     /// Publishes, deliveries and requests.

@@ -6,8 +6,9 @@
 
 use crate::actors::{Actor, ActorEvent, Board, Context};
 use crate::faults::{Faults, Fired};
-use crate::node::{Fate, Input, Node};
-use crate::oracle::Oracle;
+use crate::node::{Fate, Input, Node, Refused};
+use crate::observation::Observation;
+use crate::oracle::{Oracle, Violation};
 use crate::random::Random;
 use crate::trace::Trace;
 use defibus::broker::mail::Mail;
@@ -282,7 +283,7 @@ impl World {
     ///
     /// # Errors
     /// The first violation, in the words of the checker that spoke.
-    pub fn run(&mut self) -> Result<(), String> {
+    pub fn run(&mut self) -> Result<(), Violation> {
         let end_ns = self.heal_ns + 120_000 * MILLISECOND_NS;
         let mut is_healed = false;
         let mut happenings = 0_u64;
@@ -290,23 +291,19 @@ impl World {
             self.advance(key.0);
             happenings += 1;
             if happenings > HAPPENINGS_MAX {
-                return Err(format!("liveness: a loop without end: {}", self.unfinished()));
+                return self.give_up("a loop without end");
             }
             if key.0 > end_ns {
-                return Err(format!(
-                    "liveness: not finished at {} ms: {}",
-                    end_ns / MILLISECOND_NS,
-                    self.unfinished()
-                ));
+                return self.give_up("not finished in time");
             }
             if !is_healed && key.0 > self.heal_ns {
                 is_healed = true;
                 self.heal();
             }
-            self.happen(happening)?;
+            self.happen(happening);
             self.oracle.verdict()?;
             if is_healed && self.actors.iter().all(|actor| actor.is_done()) {
-                self.oracle.end(&self.board)?;
+                self.oracle.end()?;
                 if !self.begin_aftermath() {
                     return Ok(());
                 }
@@ -315,7 +312,13 @@ impl World {
                 return Ok(());
             }
         }
-        Err(String::from("liveness: nothing happens any more"))
+        self.give_up("nothing happens any more")
+    }
+
+    fn give_up(&mut self, why: &str) -> Result<(), Violation> {
+        let words = format!("{why}: {}", self.unfinished());
+        self.oracle.saw(&Observation::Unfinished { words: &words });
+        self.oracle.verdict()
     }
 
     /// What the run was, in one number.
@@ -331,7 +334,7 @@ impl World {
     /// The weather, what struck, and how much was done.
     pub fn summary(&self) -> (String, Fired, u64) {
         let faults = self.schedule.faults.describe();
-        (faults, self.schedule.fired, self.oracle.operations)
+        (faults, self.schedule.fired, self.oracle.ledger().operations)
     }
 
     fn unfinished(&self) -> String {
@@ -344,6 +347,7 @@ impl World {
         let schedule = &mut self.schedule;
         schedule.wall_ns += to_ns.saturating_sub(schedule.now_ns);
         schedule.now_ns = to_ns.max(schedule.now_ns);
+        self.oracle.advance(schedule.now_ns);
     }
 
     fn heal(&mut self) {
@@ -354,44 +358,39 @@ impl World {
         self.schedule.trace.note("heal");
     }
 
-    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+    fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Shard(incarnation, shard, input) => {
                 if incarnation == self.schedule.incarnation && self.node.is_up() {
                     let fate = self.node.turn(shard, input, &mut self.schedule);
                     self.meet(fate);
                 }
-                Ok(())
             }
-            Happening::Actor(number, event) => {
-                self.act(number, event);
-                Ok(())
-            }
-            Happening::Fault(misfortune) => {
-                self.strike(misfortune);
-                Ok(())
-            }
+            Happening::Actor(number, event) => self.act(number, event),
+            Happening::Fault(misfortune) => self.strike(misfortune),
             Happening::Start => self.start(),
         }
     }
 
-    fn start(&mut self) -> Result<(), String> {
+    fn start(&mut self) {
         let (random, wall_ns) = (&mut self.schedule.random, self.schedule.wall_ns);
         match self.node.start(random, wall_ns) {
             Err(refused) if refused.is_damage && self.is_damaged => {
                 self.schedule.trace.note(&refused.words);
                 self.schedule.fired.refused_starts += 1;
                 self.is_refused = true;
-                return Ok(());
+                return;
             }
-            started => started.map_err(|refused| refused.words)?,
+            Err(Refused { words, .. }) => {
+                return self.oracle.saw(&Observation::StartRefused { words: &words });
+            }
+            Ok(()) => {}
         }
         self.schedule.incarnation = self.node.incarnation;
         self.schedule.trace.note(&format!("node started, life {}", self.node.incarnation));
         for shard in 0..self.schedule.faults.shard_count {
             self.schedule.soon(ShardId(shard), Input::Started);
         }
-        Ok(())
     }
 
     fn meet(&mut self, fate: Fate) {

@@ -2,6 +2,7 @@
 
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context, TopicFacts};
+use crate::observation::Observation;
 use wire::table::{self, Level, TopicKind};
 use wire::{Kind, QueueId, TopicId};
 
@@ -57,6 +58,7 @@ impl Admin {
             level: topic.level(),
             queues: queues.iter().map(|queue| QueueId(queue.id())).collect(),
         };
+        context.oracle.saw(&Observation::TopicMade(&facts));
         if self.made.len() < TOPICS.len() {
             self.made.push(facts);
         } else {

@@ -1,6 +1,7 @@
 //! Caller: one connection to any shard, greeted, kept alive and made again when it breaks.
 
 use super::{ActorEvent, Context};
+use crate::observation::{Asked, Observation};
 use crate::world::LinkId;
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use wire::frame::Decoded;
@@ -34,6 +35,8 @@ pub struct Caller {
     output: Vec<u8>,
     writer: FrameWriter,
     request_id: u64,
+    /// How many connections there were.
+    connections: u64,
     pinged_ns: u64,
 }
 
@@ -41,6 +44,11 @@ impl Caller {
     /// Whether frames can be sent.
     pub fn is_ready(&self) -> bool {
         self.is_greeted
+    }
+
+    /// An outstanding request of this connection, as the oracle names it.
+    pub fn asked(&self, context: &Context<'_>, request: u64) -> Asked {
+        Asked { actor: context.actor, connection: self.connections, request }
     }
 
     /// Takes what the actor met; tells what it means.
@@ -59,6 +67,9 @@ impl Caller {
                 self.link = None;
                 self.is_greeted = false;
                 self.input.clear();
+                let (actor, connection) = (context.actor, self.connections);
+                context.oracle.saw(&Observation::Disconnected { actor, connection });
+                self.connections += 1;
                 vec![News::Lost]
             }
             ActorEvent::Connected(_) | ActorEvent::Bytes(..) | ActorEvent::Closed(_) => Vec::new(),

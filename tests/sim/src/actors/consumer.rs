@@ -2,10 +2,11 @@
 
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
-use std::collections::BTreeSet;
+use crate::observation::{Audience, Observation, RecordId};
+use std::collections::BTreeMap;
 use wire::record::records;
 use wire::table;
-use wire::{Kind, QueueId};
+use wire::{Kind, QueueId, TopicId};
 
 /// Credit per queue, in records and bytes.
 const CREDIT_RECORDS: u32 = 40;
@@ -26,9 +27,9 @@ pub struct Consumer {
     is_refused: bool,
     /// Whether the producers are done, and what the group still misses.
     is_quiet: bool,
-    missing: Option<(QueueId, u64, u64)>,
+    missing: Option<(QueueId, u64, RecordId)>,
     /// Acks under an epoch that is not its own: they must be refused.
-    forged: BTreeSet<u64>,
+    forged: BTreeMap<u64, (QueueId, u32)>,
 }
 
 impl Consumer {
@@ -45,7 +46,7 @@ impl Consumer {
             is_refused: false,
             is_quiet: false,
             missing: None,
-            forged: BTreeSet::new(),
+            forged: BTreeMap::new(),
         }
     }
 
@@ -76,25 +77,21 @@ impl Consumer {
         section: &[u8],
     ) {
         let queue = QueueId(deliver.queue());
-        context.oracle.lease(self.group, queue, deliver.lease_epoch(), deliver.member());
+        let (group, epoch, member) = (self.group, deliver.lease_epoch(), deliver.member());
+        context.oracle.saw(&Observation::Leased { group, queue, epoch, member });
+        let to = Audience::Group(group);
         if deliver.gap_to() > deliver.gap_from() {
-            let gap = deliver.gap_from()..deliver.gap_to();
-            context.oracle.gap(self.group, queue, gap, deliver.gap_reason());
+            let (range, reason) = (deliver.gap_from()..deliver.gap_to(), deliver.gap_reason());
+            context.oracle.saw(&Observation::Gap { to, queue, range, reason });
         }
         let mut offsets = Vec::new();
         for (offset, (record, _)) in (deliver.first_offset()..).zip(records(section)) {
-            if let Some(id) = context.oracle.body(queue, offset, record.body) {
-                context.oracle.seen(id, queue, offset);
-                context.oracle.delivered(self.group, id, deliver.attempt());
-            }
+            context.oracle.served(to, queue, offset, record.body);
             offsets.push(offset);
         }
-        if offsets.len() != deliver.count() as usize {
-            context
-                .oracle
-                .violation(format!("queue {queue}: a delivery has another count of records"));
-        }
-        context.oracle.operations += 1;
+        let end = deliver.first_offset() + u64::from(deliver.count());
+        let counted = deliver.first_offset() + offsets.len() as u64;
+        context.oracle.saw(&Observation::Read { queue, offset: end, next: counted });
         if deliver.first_offset().is_multiple_of(FORGED_EVERY) {
             self.forge(context, deliver, &offsets);
         }
@@ -109,7 +106,7 @@ impl Consumer {
             let offsets = Some(builder.create_vector(offsets));
             table::Ack::create(builder, &table::AckArgs { member, queue, lease_epoch, offsets })
         });
-        self.forged.insert(request_id);
+        self.forged.insert(request_id, (QueueId(queue), lease_epoch));
     }
 
     fn answer(&mut self, context: &mut Context<'_>, deliver: table::Deliver<'_>, offsets: &[u64]) {
@@ -165,14 +162,18 @@ impl Actor for Consumer {
                         Kind::Subscribed => {
                             let subscribed: table::Subscribed<'_> = frame.read().expect("valid");
                             self.member = subscribed.member();
+                            let (group, topic) = (self.group, TopicId(subscribed.topic()));
+                            context.oracle.saw(&Observation::Joined { group, topic });
                             self.is_asked = false;
                         }
                         Kind::Deliver => {
                             self.on_deliver(context, frame.read().expect("valid"), frame.section);
                         }
-                        Kind::Done if self.forged.contains(&frame.header.request_id) => {
-                            let words = "an ack under another lease epoch was taken".to_owned();
-                            context.oracle.violation(words);
+                        Kind::Done => {
+                            let forged = self.forged.remove(&frame.header.request_id);
+                            if let Some((queue, epoch)) = forged {
+                                context.oracle.saw(&Observation::ForgeryTaken { queue, epoch });
+                            }
                         }
                         Kind::Error => self.is_refused = self.is_asked,
                         _ => {}
@@ -184,7 +185,8 @@ impl Actor for Consumer {
         self.is_quiet =
             context.is_healed && context.board.is_open && context.board.producers_at_work == 0;
         if self.is_quiet {
-            self.missing = context.oracle.missing(self.group, &context.board.topics[self.topic]);
+            self.missing =
+                context.oracle.ledger().missing(self.group, context.board.topics[self.topic].id);
         }
     }
 

@@ -6,9 +6,10 @@
 
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
+use crate::observation::{Observation, RecordId, Stamp};
 use std::collections::{BTreeMap, VecDeque};
 use wire::record::{Properties, Record, write_record};
-use wire::table::{self, Level, TopicKind};
+use wire::table::{self, TopicKind};
 use wire::{ErrorCode, Kind, QueueId};
 
 /// Sections a producer has in all.
@@ -23,7 +24,7 @@ const LOST_NS: u64 = 5_000_000_000;
 #[derive(Clone, Debug)]
 struct Section {
     sequence: u64,
-    ids: Vec<u64>,
+    records: Vec<RecordId>,
     bytes: Vec<u8>,
     request_id: u64,
     sent_ns: u64,
@@ -53,6 +54,8 @@ pub struct Producer {
     epoch: u32,
     standing: Standing,
     streams: BTreeMap<QueueId, Stream>,
+    /// What was sent on this connection under which number, and has no answer.
+    asked: BTreeMap<u64, (QueueId, Vec<RecordId>)>,
     sections_left: usize,
     records: u64,
     pause_until_ns: u64,
@@ -70,6 +73,7 @@ impl Producer {
             epoch: 0,
             standing: Standing::Closed,
             streams: BTreeMap::new(),
+            asked: BTreeMap::new(),
             sections_left: SECTIONS,
             records: 0,
             pause_until_ns: 0,
@@ -124,27 +128,26 @@ impl Producer {
 
     fn make(&mut self, context: &mut Context<'_>, queue: QueueId) -> Section {
         let count = context.schedule.random.between(1, 6);
-        // A memory topic forgets with the process, the window of duplicates included.
-        let holds_queue = |topic: &&super::TopicFacts| topic.queues.contains(&queue);
-        let topic = context.board.topics.iter().find(holds_queue);
-        let is_durable = topic.is_some_and(|topic| topic.level == Level::Durable);
+        let stream = self.streams.entry(queue).or_default();
+        let first = stream.next_sequence;
+        stream.next_sequence += count;
         let mut bytes = Vec::new();
-        let mut ids = Vec::new();
-        for _ in 0..count {
+        let mut records = Vec::new();
+        for sequence in first..first + count {
             self.records += 1;
-            let id = self.number << 32 | self.records;
-            let mut body = id.to_le_bytes().to_vec();
+            let id = RecordId::new(self.number, self.records);
+            let mut body = id.0.to_le_bytes().to_vec();
             body.resize(8 + context.schedule.random.index(600), 7);
             let properties = Properties::default();
-            let record = Record { born_ns: id, key: b"", tag: b"", properties, body: &body };
+            let record = Record { born_ns: id.0, key: b"", tag: b"", properties, body: &body };
             write_record(&mut bytes, &record, 64 << 10).expect("a small record");
-            context.oracle.sent(id, queue, self.is_idempotent && is_durable, &body);
-            ids.push(id);
+            let stamp = Stamp { producer: self.id, epoch: self.epoch, sequence };
+            let stamp = self.is_idempotent.then_some(stamp);
+            let body_checksum = crc32fast::hash(&body);
+            context.oracle.saw(&Observation::Made { record: id, queue, stamp, body_checksum });
+            records.push(id);
         }
-        let stream = self.streams.entry(queue).or_default();
-        let sequence = stream.next_sequence;
-        stream.next_sequence += count;
-        Section { sequence, ids, bytes, request_id: 0, sent_ns: 0 }
+        Section { sequence: first, records, bytes, request_id: 0, sent_ns: 0 }
     }
 
     fn send(&mut self, context: &mut Context<'_>, queue: QueueId, mut section: Section) {
@@ -153,13 +156,16 @@ impl Producer {
             producer: self.id,
             epoch: self.epoch,
             sequence: section.sequence,
-            count: u32::try_from(section.ids.len()).expect("a few"),
+            count: u32::try_from(section.records.len()).expect("a few"),
         };
         section.sent_ns = context.schedule.now_ns;
         section.request_id = self.caller.ask(context, Kind::Publish, &section.bytes, |builder| {
             table::Publish::create(builder, &args)
         });
-        context.oracle.operations += 1;
+        let asked = self.caller.asked(context, section.request_id);
+        let records = &section.records;
+        context.oracle.saw(&Observation::Published { asked, queue, records });
+        self.asked.insert(section.request_id, (queue, records.clone()));
         self.streams.entry(queue).or_default().in_flight.push_back(section);
     }
 
@@ -194,6 +200,7 @@ impl Producer {
 
     fn on_lost(&mut self) {
         self.stop_opening();
+        self.asked.clear();
         for stream in self.streams.values_mut() {
             if !self.is_idempotent {
                 stream.in_flight.clear();
@@ -219,23 +226,27 @@ impl Producer {
         receipt: table::Receipt<'_>,
     ) {
         let queue = QueueId(receipt.queue());
-        let Some(stream) = self.streams.get_mut(&queue) else { return };
-        let Some(place) =
-            stream.in_flight.iter().position(|section| section.request_id == request_id)
-        else {
-            return;
-        };
-        if place != 0 {
-            context.oracle.violation(format!("receipts of queue {queue} left their order"));
-        }
-        let section = stream.in_flight.remove(place).expect("found above");
-        for (offset, id) in (receipt.first_offset()..).zip(section.ids) {
-            context.oracle.accepted(id, queue, offset, receipt.level());
+        let records = self.asked.remove(&request_id).map(|(_, records)| records);
+        let records = records.unwrap_or_default();
+        context.oracle.saw(&Observation::Accepted {
+            asked: self.caller.asked(context, request_id),
+            queue,
+            first_offset: receipt.first_offset(),
+            level: receipt.level(),
+            records: &records,
+        });
+        // Whichever of its sendings was accepted, the section is.
+        if let Some(stream) = self.streams.get_mut(&queue) {
+            stream.in_flight.retain(|section| section.records != records);
         }
     }
 
     fn on_error(&mut self, context: &mut Context<'_>, request_id: u64, error: table::Error<'_>) {
         context.schedule.fired.refusals += 1;
+        if let Some((queue, _)) = self.asked.remove(&request_id) {
+            let asked = self.caller.asked(context, request_id);
+            context.oracle.saw(&Observation::Refused { asked, queue });
+        }
         self.pause_until_ns = context.schedule.now_ns + PAUSE_NS;
         let code = ErrorCode::from_number(error.code());
         let must_reopen =

@@ -2,6 +2,7 @@
 
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
+use crate::observation::{Audience, Observation};
 use wire::record::records;
 use wire::table::{self, Level, TopicKind};
 use wire::{Kind, QueueId};
@@ -48,15 +49,16 @@ impl Reader {
     ) {
         let queue = QueueId(fetched.queue());
         if fetched.gap_to() > self.offset {
-            let gap = self.offset..fetched.gap_to();
-            context.oracle.reader_gap(queue, gap, fetched.gap_reason());
+            let (range, reason) = (self.offset..fetched.gap_to(), fetched.gap_reason());
+            context.oracle.saw(&Observation::Gap { to: Audience::Reader, queue, range, reason });
             self.offset = fetched.gap_to();
         }
+        if fetched.count() > 0 {
+            let (offset, next) = (self.offset, fetched.first_offset());
+            context.oracle.saw(&Observation::Read { queue, offset, next });
+        }
         for (offset, (record, _)) in (fetched.first_offset()..).zip(records(section)) {
-            if let Some(id) = context.oracle.body(queue, offset, record.body) {
-                context.oracle.seen(id, queue, offset);
-                context.oracle.read(id);
-            }
+            context.oracle.served(Audience::Reader, queue, offset, record.body);
             self.offset = offset + 1;
         }
         if self.offset >= fetched.end() {
@@ -84,7 +86,8 @@ impl Actor for Reader {
                     } else if kind == Kind::Error {
                         let error: table::Error<'_> = frame.read().expect("valid");
                         let message = error.message().unwrap_or_default();
-                        context.oracle.violation(format!("a fetch was refused: {message}"));
+                        let words = format!("a fetch was refused: {message}");
+                        context.oracle.saw(&Observation::Unfinished { words: &words });
                     }
                 }
             }

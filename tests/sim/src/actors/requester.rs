@@ -2,7 +2,8 @@
 
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
-use std::collections::BTreeMap;
+use crate::observation::Observation;
+use std::collections::BTreeSet;
 use wire::Kind;
 use wire::record::{Properties, Record, records, write_record};
 use wire::table::{self, OutcomeKind};
@@ -12,18 +13,12 @@ const OUTSTANDING: usize = 5;
 /// Network, mailboxes and the timer's tick may add so much to a deadline.
 const SLACK_NS: u64 = 60_000_000;
 
-#[derive(Debug)]
-struct Call {
-    body: u64,
-    answer_by_ns: u64,
-}
-
 /// A requester of a run.
 #[derive(Debug)]
 pub struct Requester {
     topic: usize,
     caller: Caller,
-    outstanding: BTreeMap<u64, Call>,
+    outstanding: BTreeSet<u64>,
     sent: u64,
 }
 
@@ -31,7 +26,7 @@ impl Requester {
     /// Calls the `topic`th topic of the board.
     pub fn new(topic: usize) -> Self {
         let caller = Caller::default();
-        Self { topic, caller, outstanding: BTreeMap::new(), sent: 0 }
+        Self { topic, caller, outstanding: BTreeSet::new(), sent: 0 }
     }
 
     fn call(&mut self, context: &mut Context<'_>) {
@@ -48,9 +43,10 @@ impl Requester {
         let request_id = self.caller.ask(context, Kind::Request, &section, |builder| {
             table::Request::create(builder, &table::RequestArgs { queue, time_left_us })
         });
-        context.oracle.operations += 1;
         let answer_by_ns = context.schedule.now_ns + time_left_us * 1000 + SLACK_NS;
-        self.outstanding.insert(request_id, Call { body, answer_by_ns });
+        let asked = self.caller.asked(context, request_id);
+        context.oracle.saw(&Observation::Requested { asked, answer_by_ns, body });
+        self.outstanding.insert(request_id);
         if context.schedule.random.chance(50) {
             self.caller.tell(context, Kind::Cancel, |builder| {
                 table::Cancel::create(builder, &table::CancelArgs { request: request_id })
@@ -65,31 +61,11 @@ impl Requester {
         kind: OutcomeKind,
         section: &[u8],
     ) {
-        let Some(call) = self.outstanding.remove(&request_id) else {
-            context
-                .oracle
-                .violation(format!("request {request_id} ended twice, or was never sent"));
-            return;
-        };
-        if kind == OutcomeKind::Reply {
-            let body = records(section).next().map(|(record, _)| record.body.to_vec());
-            if body.as_deref() != Some(&call.body.to_le_bytes()) {
-                context
-                    .oracle
-                    .violation(format!("request {request_id} got another request's reply"));
-            }
-        }
-        context.oracle.outcome(kind);
-    }
-
-    fn look_for_overdue(&mut self, context: &mut Context<'_>) {
-        let now_ns = context.schedule.now_ns;
-        let overdue = self.outstanding.iter().find(|(_, call)| now_ns > call.answer_by_ns);
-        if let Some((request_id, _)) = overdue {
-            context
-                .oracle
-                .violation(format!("request {request_id} has no outcome after its deadline"));
-        }
+        self.outstanding.remove(&request_id);
+        let asked = self.caller.asked(context, request_id);
+        let body = records(section).next().and_then(|(record, _)| record.body.try_into().ok());
+        let body = body.map(u64::from_le_bytes);
+        context.oracle.saw(&Observation::Ended { asked, kind, body });
     }
 }
 
@@ -101,8 +77,8 @@ impl Actor for Requester {
     fn on(&mut self, context: &mut Context<'_>, event: ActorEvent) {
         for news in self.caller.take(context, event) {
             match news {
-                News::Ready | News::Woken => {}
-                // Sent, broker lost: unknown, once, decided here.
+                News::Ready => {}
+                News::Woken => context.oracle.saw(&Observation::TimeWentBy),
                 News::Lost => self.outstanding.clear(),
                 News::Frame(bytes) => {
                     let (kind, frame) = decode(&bytes);
@@ -112,11 +88,12 @@ impl Actor for Requester {
                         self.on_outcome(context, request_id, outcome.kind(), frame.section);
                     } else if kind == Kind::Error {
                         self.outstanding.remove(&request_id);
+                        let asked = self.caller.asked(context, request_id);
+                        context.oracle.saw(&Observation::RequestRefused { asked });
                     }
                 }
             }
         }
-        self.look_for_overdue(context);
         let may_call = self.caller.is_ready() && context.board.is_open;
         while may_call && self.outstanding.len() < OUTSTANDING && self.sent < REQUESTS {
             self.call(context);

@@ -1,0 +1,135 @@
+//! Outcomes: a request ends exactly once, not after its deadline plus a tick, and a reply is its own.
+
+use super::{Checker, Verdict};
+use crate::ledger::Ledger;
+use crate::observation::{Asked, Observation};
+use std::collections::BTreeMap;
+use wire::table::OutcomeKind;
+
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    answer_by_ns: u64,
+    body: u64,
+}
+
+/// The requests without an outcome.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    outstanding: BTreeMap<Asked, Call>,
+}
+
+impl Outcomes {
+    fn end_one(&mut self, asked: Asked, kind: OutcomeKind, body: Option<u64>) -> Verdict {
+        let Some(call) = self.outstanding.remove(&asked) else {
+            return Err(format!("request {asked:?} ended twice, or was never sent"));
+        };
+        if kind == OutcomeKind::Reply && body != Some(call.body) {
+            return Err(format!("request {asked:?} got another request's reply"));
+        }
+        Ok(())
+    }
+
+    fn look_for_overdue(&self, now_ns: u64) -> Verdict {
+        let mut outstanding = self.outstanding.iter();
+        match outstanding.find(|(_, call)| now_ns > call.answer_by_ns) {
+            Some((asked, _)) => Err(format!("request {asked:?} has no outcome after its deadline")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Checker for Outcomes {
+    fn name(&self) -> &'static str {
+        "outcomes"
+    }
+
+    fn observe(&mut self, known: &Ledger, seen: &Observation<'_>) -> Verdict {
+        match *seen {
+            Observation::Requested { asked, answer_by_ns, body } => {
+                self.outstanding.insert(asked, Call { answer_by_ns, body });
+            }
+            Observation::Ended { asked, kind, body } => {
+                self.look_for_overdue(known.now_ns)?;
+                return self.end_one(asked, kind, body);
+            }
+            Observation::RequestRefused { asked } => {
+                self.outstanding.remove(&asked);
+            }
+            // Sent, broker lost: unknown, once, decided at the requester.
+            Observation::Disconnected { actor, connection } => {
+                let is_of_it =
+                    |asked: &Asked| asked.actor == actor && asked.connection == connection;
+                self.outstanding.retain(|asked, _| !is_of_it(asked));
+            }
+            Observation::TimeWentBy => return self.look_for_overdue(known.now_ns),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::planted::Story;
+    use crate::observation::{Asked, Observation};
+    use wire::table::OutcomeKind;
+
+    const ASKED: Asked = Asked { actor: 3, connection: 0, request: 9 };
+
+    fn story() -> Story {
+        let mut story = Story::new();
+        let (asked, answer_by_ns, body) = (ASKED, 1000, 5);
+        story.oracle.saw(&Observation::Requested { asked, answer_by_ns, body });
+        story
+    }
+
+    fn ended(story: &mut Story, kind: OutcomeKind, body: Option<u64>) {
+        story.oracle.saw(&Observation::Ended { asked: ASKED, kind, body });
+    }
+
+    #[test]
+    fn it_speaks_of_a_second_outcome() {
+        let mut story = story();
+        ended(&mut story, OutcomeKind::Reply, Some(5));
+        story.is_silent();
+        ended(&mut story, OutcomeKind::TimeoutInService, None);
+        story.speaks("outcomes");
+    }
+
+    #[test]
+    fn it_speaks_of_another_requests_reply() {
+        let mut story = story();
+        ended(&mut story, OutcomeKind::Reply, Some(6));
+        story.speaks("outcomes");
+    }
+
+    #[test]
+    fn it_speaks_of_a_request_that_does_not_end() {
+        let mut story = story();
+        story.oracle.advance(1000);
+        story.oracle.saw(&Observation::TimeWentBy);
+        story.is_silent();
+        story.oracle.advance(1001);
+        story.oracle.saw(&Observation::TimeWentBy);
+        story.speaks("outcomes");
+    }
+
+    #[test]
+    fn it_speaks_of_an_outcome_after_the_deadline() {
+        let mut story = story();
+        story.oracle.advance(1001);
+        ended(&mut story, OutcomeKind::Reply, Some(5));
+        story.speaks("outcomes");
+    }
+
+    #[test]
+    fn a_broken_connection_is_the_outcome() {
+        let mut story = story();
+        story.oracle.saw(&Observation::Disconnected { actor: 3, connection: 0 });
+        story.oracle.advance(2000);
+        story.oracle.saw(&Observation::TimeWentBy);
+        story.is_silent();
+        ended(&mut story, OutcomeKind::Reply, Some(5));
+        story.speaks("outcomes");
+    }
+}

@@ -1,0 +1,152 @@
+//! Ledger: what was published, accepted and told so far; what more than one checker must know.
+
+use crate::observation::{Audience, Observation, RecordId, Stamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use wire::table::{GapReason, Level, TopicKind};
+use wire::{QueueId, TopicId};
+
+/// What is known of a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Fact {
+    /// Where it was sent.
+    pub queue: QueueId,
+    /// Under which sequence, if its producer is idempotent.
+    pub stamp: Option<Stamp>,
+    /// Its offset and its level, once there was a receipt.
+    pub accepted: Option<(u64, Level)>,
+    body_checksum: u32,
+}
+
+/// What is known of a topic.
+#[derive(Clone, Copy, Debug)]
+pub struct Topic {
+    /// Events or a service.
+    pub kind: TopicKind,
+    /// How its records are kept.
+    pub level: Level,
+}
+
+/// Everything several checkers look at.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The clock.
+    pub now_ns: u64,
+    /// Records by id; ids grow as a producer makes them.
+    pub records: BTreeMap<RecordId, Fact>,
+    /// Topics by id.
+    pub topics: BTreeMap<TopicId, Topic>,
+    /// What retention took, as readers were told.
+    pub retained: BTreeMap<QueueId, u64>,
+    /// What readers were told is damaged, since the log was.
+    pub damaged: Option<BTreeMap<QueueId, Range<u64>>>,
+    /// Publishes, deliveries and requests.
+    pub operations: u64,
+    /// Records accepted on durable topics, by place.
+    accepted: BTreeMap<(QueueId, u64), RecordId>,
+    /// What each group got, or was told is gone.
+    served: BTreeMap<&'static str, BTreeSet<RecordId>>,
+}
+
+impl Ledger {
+    /// The record with this body.
+    pub fn record_of(&self, body: &[u8]) -> Option<RecordId> {
+        let record = RecordId(u64::from_le_bytes(*body.first_chunk()?));
+        let fact = self.records.get(&record)?;
+        (fact.body_checksum == crc32fast::hash(body)).then_some(record)
+    }
+
+    /// How the records of a queue are kept.
+    pub fn level_of(&self, queue: QueueId) -> Option<Level> {
+        self.topics.get(&queue.topic()).map(|topic| topic.level)
+    }
+
+    /// Durable records accepted in this range of a queue.
+    pub fn accepted_in(
+        &self,
+        queue: QueueId,
+        range: Range<u64>,
+    ) -> impl Iterator<Item = (u64, RecordId)> {
+        let places = (queue, range.start)..(queue, range.end.max(range.start));
+        self.accepted.range(places).map(|((_, offset), record)| (*offset, *record))
+    }
+
+    /// A record accepted on a durable topic that a group has neither got nor been told of: queue, offset, record.
+    pub fn missing(&self, group: &str, topic: TopicId) -> Option<(QueueId, u64, RecordId)> {
+        let served = self.served.get(group);
+        let of_topic = (QueueId::new(topic, 0), 0)..=(QueueId::new(topic, u16::MAX), u64::MAX);
+        let is_missing = |record: &RecordId| !served.is_some_and(|got| got.contains(record));
+        let mut accepted = self.accepted.range(of_topic);
+        let missing = accepted.find(|(_, record)| is_missing(record));
+        missing.map(|((queue, offset), record)| (*queue, *offset, *record))
+    }
+
+    /// Keeps what several checkers must know.
+    pub fn note(&mut self, seen: &Observation<'_>) {
+        match *seen {
+            Observation::TopicMade(facts) => {
+                let topic = Topic { kind: facts.kind, level: facts.level };
+                self.topics.insert(facts.id, topic);
+            }
+            Observation::Made { record, queue, stamp, body_checksum } => {
+                let fact = Fact { queue, stamp, accepted: None, body_checksum };
+                self.records.insert(record, fact);
+            }
+            Observation::Published { .. }
+            | Observation::Leased { .. }
+            | Observation::Requested { .. } => self.operations += 1,
+            Observation::Accepted { queue, first_offset, level, records, .. } => {
+                self.accept(queue, (first_offset, level), records);
+            }
+            Observation::Served { to: Audience::Group(group), record: Some(record), .. } => {
+                self.served.entry(group).or_default().insert(record);
+            }
+            Observation::Gap { to, queue, ref range, reason } => {
+                self.note_gap(to, queue, range.clone(), reason);
+            }
+            Observation::LogDamaged => self.damaged = Some(BTreeMap::new()),
+            Observation::Refused { .. }
+            | Observation::Joined { .. }
+            | Observation::Served { .. }
+            | Observation::Read { .. }
+            | Observation::ForgeryTaken { .. }
+            | Observation::Ended { .. }
+            | Observation::RequestRefused { .. }
+            | Observation::Disconnected { .. }
+            | Observation::TimeWentBy
+            | Observation::StartRefused { .. }
+            | Observation::Unfinished { .. } => {}
+        }
+    }
+
+    fn accept(&mut self, queue: QueueId, place: (u64, Level), records: &[RecordId]) {
+        let (first_offset, level) = place;
+        for (offset, record) in (first_offset..).zip(records) {
+            if let Some(fact) = self.records.get_mut(record) {
+                fact.accepted = Some((offset, level));
+            }
+            if level == Level::Durable {
+                self.accepted.insert((queue, offset), *record);
+            }
+        }
+    }
+
+    fn note_gap(&mut self, to: Audience, queue: QueueId, range: Range<u64>, reason: GapReason) {
+        match to {
+            Audience::Group(group) => {
+                let told: Vec<RecordId> =
+                    self.accepted_in(queue, range).map(|(_, record)| record).collect();
+                self.served.entry(group).or_default().extend(told);
+            }
+            Audience::Reader if reason == GapReason::Retention => {
+                let retained = self.retained.entry(queue).or_default();
+                *retained = range.end.max(*retained);
+            }
+            Audience::Reader => {
+                if let Some(damaged) = &mut self.damaged {
+                    damaged.entry(queue).or_insert(range);
+                }
+            }
+        }
+    }
+}

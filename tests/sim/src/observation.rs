@@ -1,0 +1,200 @@
+//! Observation: what clients, disks and the world tell the oracle.
+
+use crate::actors::TopicFacts;
+use std::ops::Range;
+use wire::table::{GapReason, Level, OutcomeKind};
+use wire::{QueueId, TopicId};
+
+/// A record of a run: its producer in the upper half, its number in the lower one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordId(pub u64);
+
+impl RecordId {
+    /// The `number`th record of this producer.
+    pub const fn new(producer: u64, number: u64) -> Self {
+        Self(producer << 32 | number)
+    }
+
+    /// Which producer of the run made it.
+    pub const fn producer(self) -> u64 {
+        self.0 >> 32
+    }
+}
+
+/// Under which sequence a record was published: once in this queue, whatever happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp {
+    /// As the node knows the producer.
+    pub producer: u64,
+    /// Under which epoch.
+    pub epoch: u32,
+    /// Of the record, not of its section.
+    pub sequence: u64,
+}
+
+/// Who was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Audience {
+    /// A group.
+    Group(&'static str),
+    /// A reader that goes from the start of each queue to its end, once.
+    Reader,
+}
+
+/// One outstanding publish or request: on which connection, under which number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    /// The actor that asks.
+    pub actor: usize,
+    /// How many connections it had before.
+    pub connection: u64,
+    /// Its number on this connection.
+    pub request: u64,
+}
+
+/// Something somebody saw or did.
+#[derive(Debug)]
+pub enum Observation<'a> {
+    /// A topic is there, or has another number of queues than before.
+    TopicMade(&'a TopicFacts),
+    /// A record was made, and will be published. Its body begins with its id.
+    Made {
+        /// Which.
+        record: RecordId,
+        /// Where it will be sent.
+        queue: QueueId,
+        /// Under which sequence, if its producer is idempotent.
+        stamp: Option<Stamp>,
+        /// CRC-32 of its body.
+        body_checksum: u32,
+    },
+    /// A section is sent, for the first time or again.
+    Published {
+        /// By whom.
+        asked: Asked,
+        /// Where to.
+        queue: QueueId,
+        /// Its records, in order.
+        records: &'a [RecordId],
+    },
+    /// A receipt came.
+    Accepted {
+        /// For which publish.
+        asked: Asked,
+        /// Where they are.
+        queue: QueueId,
+        /// The first one's offset.
+        first_offset: u64,
+        /// At which level.
+        level: Level,
+        /// Its records, in order.
+        records: &'a [RecordId],
+    },
+    /// A publish was refused.
+    Refused {
+        /// Which publish.
+        asked: Asked,
+        /// Where it was sent.
+        queue: QueueId,
+    },
+    /// A record was served.
+    Served {
+        /// To whom.
+        to: Audience,
+        /// From where.
+        queue: QueueId,
+        /// At which place.
+        offset: u64,
+        /// `None`: its body is not one that was published.
+        record: Option<RecordId>,
+    },
+    /// Somebody was told that there is nothing in this range, for ever.
+    Gap {
+        /// Who.
+        to: Audience,
+        /// Of which queue.
+        queue: QueueId,
+        /// Offsets.
+        range: Range<u64>,
+        /// Why.
+        reason: GapReason,
+    },
+    /// A read from `offset` on was answered: with what begins at `next`.
+    Read {
+        /// Of which queue.
+        queue: QueueId,
+        /// Asked.
+        offset: u64,
+        /// Got.
+        next: u64,
+    },
+    /// A group reads a topic from its start.
+    Joined {
+        /// Which group.
+        group: &'static str,
+        /// Which topic.
+        topic: TopicId,
+    },
+    /// A delivery came under a lease.
+    Leased {
+        /// Of which group.
+        group: &'static str,
+        /// Of which queue.
+        queue: QueueId,
+        /// Under which epoch.
+        epoch: u32,
+        /// To which member.
+        member: u64,
+    },
+    /// An ack under an epoch that is not the owner's was taken.
+    ForgeryTaken {
+        /// Of which queue.
+        queue: QueueId,
+        /// Under which epoch.
+        epoch: u32,
+    },
+    /// A request was sent.
+    Requested {
+        /// By whom.
+        asked: Asked,
+        /// It has an outcome by then.
+        answer_by_ns: u64,
+        /// What the reply's body must be.
+        body: u64,
+    },
+    /// An outcome came.
+    Ended {
+        /// Of which request.
+        asked: Asked,
+        /// How.
+        kind: OutcomeKind,
+        /// The reply's body.
+        body: Option<u64>,
+    },
+    /// A request was refused at the door: that is its outcome.
+    RequestRefused {
+        /// Which.
+        asked: Asked,
+    },
+    /// A connection broke: what was outstanding on it is unknown.
+    Disconnected {
+        /// Whose.
+        actor: usize,
+        /// Which of its connections.
+        connection: u64,
+    },
+    /// An actor looked at its clock.
+    TimeWentBy,
+    /// The node would not start.
+    StartRefused {
+        /// In its words.
+        words: &'a str,
+    },
+    /// The log was damaged on purpose: everything is read again.
+    LogDamaged,
+    /// The run goes on and on, or does not end in time.
+    Unfinished {
+        /// Who has not finished, and why that is known.
+        words: &'a str,
+    },
+}
