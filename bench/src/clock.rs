@@ -24,3 +24,18 @@ impl Moment {
 pub fn pin(core: Option<usize>) -> bool {
     core.is_none_or(|id| core_affinity::set_for_current(core_affinity::CoreId { id }))
 }
+
+/// The wall clock, RFC 3339 in UTC to the second: a stamp for people, never a measure.
+pub fn stamp() -> String {
+    let now = jiff::Timestamp::now();
+    now.round(jiff::Unit::Second).unwrap_or(now).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_stamp_is_utc_to_the_second() {
+        let stamp = super::stamp();
+        assert_eq!((stamp.len(), stamp.ends_with('Z')), ("2026-11-27T08:00:00Z".len(), true));
+    }
+}

@@ -7,6 +7,9 @@
 //! | `rpc`, `publish` | the same work through a node, by the SDK |
 //! | `measured` | a line of results: quantiles, rate, ratio to the floor |
 //! | `workload` | what is asked of a bus, in OpenMessaging Benchmark's YAML |
+//! | `spans` | latencies as a histogram that is kept, merged and stored |
+//! | `result/` | everything one run found out: written, read back, compared, drawn |
+//! | `host` | the machine and the program behind a figure |
 //! | `clock` | the one door to the machine's clock, and to its cores |
 //!
 //! A ratio compares two figures of one run on one machine: absolute times of
@@ -17,10 +20,17 @@
 pub mod clock;
 pub mod command;
 pub mod floor;
+pub mod host;
 pub mod measured;
 pub mod publish;
+pub mod result;
 pub mod rpc;
+#[cfg(test)]
+mod sample;
+pub mod spans;
 pub mod workload;
 
 pub use command::{BenchError, Work, run};
 pub use measured::Measured;
+pub use result::RunResult;
+pub use spans::Spans;

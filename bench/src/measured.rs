@@ -1,42 +1,10 @@
 //! Measured: one line of results: how long one piece of work took, how often, and beside which floor.
 
-use hdrhistogram::Histogram;
+pub use crate::spans::Spans;
+
+use crate::spans::as_f64;
 use serde::Serialize;
 use std::time::Duration;
-
-/// A quantile is told only with so many samples beyond it.
-const SAMPLES_BEYOND_MIN: f64 = 100.0;
-/// The longest span kept apart, in nanoseconds; longer ones count as this.
-const LONGEST_NS: u64 = 60_000_000_000;
-
-/// Spans of one piece of work.
-#[derive(Clone, Debug)]
-pub struct Spans(Histogram<u64>);
-
-impl Default for Spans {
-    fn default() -> Self {
-        Self(Histogram::new_with_bounds(1, LONGEST_NS, 3).expect("constant bounds in range"))
-    }
-}
-
-impl Spans {
-    /// Counts one.
-    pub fn add(&mut self, span: Duration) {
-        self.0.saturating_record(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX).max(1));
-    }
-
-    /// How many.
-    pub fn count(&self) -> u64 {
-        self.0.len()
-    }
-
-    /// The `quantile` (0 to 1) in microseconds, if enough spans lie beyond it.
-    pub fn quantile_us(&self, quantile: f64) -> Option<f64> {
-        let beyond = as_f64(self.0.len()) * (1.0 - quantile);
-        (beyond + 1e-6 >= SAMPLES_BEYOND_MIN)
-            .then(|| microseconds(self.0.value_at_quantile(quantile)))
-    }
-}
 
 /// One line of results. Spans in microseconds; a quantile without enough samples is absent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -92,7 +60,7 @@ impl Measured {
             p90_us: spans.quantile_us(0.9),
             p99_us: spans.quantile_us(0.99),
             p99_9_us: spans.quantile_us(0.999),
-            max_us: microseconds(spans.0.max()),
+            max_us: spans.max_us(),
             p50_to_floor: None,
             p99_to_floor: None,
         }
@@ -129,15 +97,6 @@ impl Measured {
             or_dash(self.p99_to_floor, 2),
         ]
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts and spans below 2^53")]
-const fn as_f64(value: u64) -> f64 {
-    value as f64
-}
-
-fn microseconds(ns: u64) -> f64 {
-    (as_f64(ns) / 100.0).round() / 10.0
 }
 
 #[cfg(test)]
