@@ -18,6 +18,7 @@
 //! | `offsets`, `groups`, `fetch` | questions about positions, and reading without a group |
 //! | `gather` | neighbouring sections, read into one frame |
 //! | `requests`, `responders` | request-reply: the pending side and the serving side |
+//! | `stored` | requests to durable services, on their way into the log |
 //! | `pending`, `calls` | the requests outstanding; what both sides write to each other |
 //! | `disk` | storage's plans become effects; what waits for a flush |
 //! | `post`, `mail` | writing to other shards, bounded |
@@ -56,6 +57,7 @@ pub mod retries;
 pub mod settings;
 pub mod stats;
 pub mod step;
+pub mod stored;
 pub mod topics;
 pub use step::Broker;
 

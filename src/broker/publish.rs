@@ -61,8 +61,7 @@ impl Broker {
         let level = topic.level;
         self.check_records(section, count)?;
         self.check_producer(ProducerId(publish.producer()))?;
-        self.check_depth(topic, queue, count)?;
-        let published = self.store.publish(&Publish {
+        let publish = Publish {
             queue,
             producer: ProducerId(publish.producer()),
             epoch: Epoch(publish.epoch()),
@@ -70,7 +69,9 @@ impl Broker {
             count,
             records: section,
             accepted_ns: turn.now.wall_ns,
-        })?;
+        };
+        self.check_depth(topic, &publish)?;
+        let published = self.store.publish(&publish)?;
         self.stats.count_publish(count, section.len(), published.duplicate);
         let Published { first_offset, duplicate, .. } = published;
         let arrived_ns = turn.now.mono_ns;
@@ -97,18 +98,20 @@ impl Broker {
     }
 
     /// The slowest group decides, exactly and per publish; without groups everything kept counts.
-    fn check_depth(&self, topic: &Topic, queue: QueueId, count: u32) -> Result<(), Refusal> {
+    /// A duplicate adds nothing: however deep the queue is, it gets its receipt.
+    fn check_depth(&self, topic: &Topic, publish: &Publish<'_>) -> Result<(), Refusal> {
         if topic.depth_max == 0 {
             return Ok(());
         }
-        let Some(ends) = self.store.ends(queue) else { return Ok(()) };
-        let floor =
-            self.store.lowest_floor(queue).map_or(ends.start, |(floor, _)| floor.max(ends.start));
+        let Some(ends) = self.store.ends(publish.queue) else { return Ok(()) };
+        let floor = self.store.lowest_floor(publish.queue).map(|(floor, _)| floor);
+        let floor = floor.map_or(ends.start, |floor| floor.max(ends.start));
         let depth = ends.appended_end.0.saturating_sub(floor.0);
-        if depth + u64::from(count) > topic.depth_max {
-            return Err(Refusal::DepthReached { depth, depth_max: topic.depth_max });
+        let fits = depth + u64::from(publish.count) <= topic.depth_max;
+        if fits || self.store.is_duplicate(publish) {
+            return Ok(());
         }
-        Ok(())
+        Err(Refusal::DepthReached { depth, depth_max: topic.depth_max })
     }
 
     /// Sends the receipt once its batch is durable; a duplicate's, due earlier, still waits its turn (invariant 2).

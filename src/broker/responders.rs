@@ -10,19 +10,18 @@
 //!     |--(nobody serves)--> NoResponder at once
 //! ```
 //!
-//! A `durable` service stores a request before it is handed out.
+//! A `durable` service stores a request before it is handed out: `stored`.
 
 use super::calls::{Address, CallMail, Ending, Offer};
-use super::disk::Waiter;
 use super::mail::{Mail, Origin, Peer};
 use super::outgoing::Turn;
 use super::refusal::Refusal;
 use super::step::Broker;
+use super::stored::StoredRequests;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
-use storage::store::Publish;
 use wire::table::OutcomeKind;
-use wire::{Epoch, Kind, MemberId, ProducerId, TopicId, table};
+use wire::{Kind, MemberId, TopicId, table};
 
 /// The most requests a responder may have at once, per shard.
 const CONCURRENCY_MAX: u32 = 4096;
@@ -50,12 +49,13 @@ impl Responder {
     }
 }
 
+/// A request that waits for a responder, or for its flush.
 #[derive(Debug)]
-struct Waiting {
-    offer: Offer,
+pub(super) struct Waiting {
+    pub(super) offer: Offer,
     /// Where a durable request is stored; 0 for others.
-    offset: u64,
-    section: Bytes,
+    pub(super) offset: u64,
+    pub(super) section: Bytes,
 }
 
 #[derive(Debug, Default)]
@@ -97,16 +97,16 @@ pub(super) struct Desks {
     opening: BTreeMap<MemberId, Opening>,
     /// Responders with their connection on this shard.
     at_home: BTreeMap<MemberId, (Peer, TopicId)>,
-    /// Durable requests waiting for their flush.
-    unflushed: BTreeMap<u64, Waiting>,
-    next_ticket: u64,
+    pub(super) stored: StoredRequests,
     next_responder: u64,
-    waiting_bytes: usize,
+    /// Of all requests that wait here for a responder, or for room in the log.
+    pub(super) waiting_bytes: usize,
 }
 
 impl Desks {
     /// Forgets a waiting request that was cancelled.
     pub(super) fn withdraw(&mut self, offer: Offer) {
+        self.waiting_bytes -= self.stored.withdraw(offer);
         let Some(desk) = self.by_topic.get_mut(&offer.queue.topic()) else { return };
         let waiting_bytes = &mut self.waiting_bytes;
         desk.waiting.retain(|waiting| {
@@ -295,9 +295,7 @@ impl Broker {
     /// A request for a service of this shard: hand it out, keep it, or end it.
     pub(super) fn on_offer(&mut self, turn: &mut Turn<'_>, offer: Offer, section: &[u8]) {
         let topic = offer.queue.topic();
-        let is_served =
-            self.desks.by_topic.get(&topic).is_some_and(|desk| !desk.responders.is_empty());
-        if !is_served {
+        if !self.is_served(topic) {
             let ending = Ending::plain(OutcomeKind::NoResponder);
             return self.send_ended(turn, offer.address, ending);
         }
@@ -312,37 +310,17 @@ impl Broker {
         }
     }
 
-    fn store_request(&mut self, turn: &mut Turn<'_>, offer: Offer, section: &[u8]) {
-        let published = self.store.publish(&Publish {
-            queue: offer.queue,
-            producer: ProducerId(0),
-            epoch: Epoch(0),
-            sequence: 0,
-            count: 1,
-            records: section,
-            accepted_ns: turn.now.wall_ns,
-        });
-        let Ok(published) = published else {
-            return self.send_ended(turn, offer.address, Ending::plain(OutcomeKind::Overloaded));
-        };
-        let section = Bytes::copy_from_slice(section);
-        let offset = published.first_offset.0;
-        let Some(index) = published.waits_for else {
-            return self.hand_out_or_keep(turn, offer, offset, &section);
-        };
-        self.desks.next_ticket += 1;
-        let ticket = self.desks.next_ticket;
-        self.desks.unflushed.insert(ticket, Waiting { offer, offset, section });
-        self.disk.wait(index, Waiter::Request { ticket });
+    pub(super) fn is_served(&self, topic: TopicId) -> bool {
+        self.desks.by_topic.get(&topic).is_some_and(|desk| !desk.responders.is_empty())
     }
 
-    pub(super) fn on_request_durable(&mut self, turn: &mut Turn<'_>, ticket: u64) {
-        if let Some(Waiting { offer, offset, section }) = self.desks.unflushed.remove(&ticket) {
-            self.hand_out_or_keep(turn, offer, offset, &section);
-        }
-    }
-
-    fn hand_out_or_keep(&mut self, turn: &mut Turn<'_>, offer: Offer, offset: u64, section: &[u8]) {
+    pub(super) fn hand_out_or_keep(
+        &mut self,
+        turn: &mut Turn<'_>,
+        offer: Offer,
+        offset: u64,
+        section: &[u8],
+    ) {
         let Some(desk) = self.desks.by_topic.get_mut(&offer.queue.topic()) else {
             return self.send_ended(turn, offer.address, Ending::plain(OutcomeKind::NoResponder));
         };
@@ -369,10 +347,8 @@ impl Broker {
             drop_expired(desk, waiting_bytes, now_ns);
         }
         if is_full(desk, *waiting_bytes) {
-            let observed = u64::try_from(desk.waiting.len()).unwrap_or(u64::MAX);
-            let limit = u64::try_from(count_max).unwrap_or(u64::MAX);
-            let ending = Ending { kind: OutcomeKind::Overloaded, observed, limit };
-            return self.send_ended(turn, offer.address, ending);
+            let count = desk.waiting.len();
+            return self.send_overloaded(turn, offer.address, (count, count_max));
         }
         *waiting_bytes += section.len();
         desk.waiting.push_back(Waiting { offer, offset, section: Bytes::copy_from_slice(section) });
@@ -409,7 +385,7 @@ impl Broker {
     }
 
     /// A late request is dropped in the queue; one whose requester left, too, where that is known.
-    fn is_worth_handing_out(&mut self, turn: &Turn<'_>, offer: Offer) -> bool {
+    pub(super) fn is_worth_handing_out(&mut self, turn: &Turn<'_>, offer: Offer) -> bool {
         let is_local = offer.address.shard == self.settings.shard;
         offer.deadline_ns > turn.now.mono_ns
             && (!is_local || self.requests.is_wanted(offer.address))
@@ -445,7 +421,19 @@ impl Broker {
         }
     }
 
-    fn send_ended(&mut self, turn: &mut Turn<'_>, address: Address, ending: Ending) {
+    pub(super) fn send_overloaded(
+        &mut self,
+        turn: &mut Turn<'_>,
+        address: Address,
+        (count, count_max): (usize, usize),
+    ) {
+        let observed = u64::try_from(count).unwrap_or(u64::MAX);
+        let limit = u64::try_from(count_max).unwrap_or(u64::MAX);
+        let ending = Ending { kind: OutcomeKind::Overloaded, observed, limit };
+        self.send_ended(turn, address, ending);
+    }
+
+    pub(super) fn send_ended(&mut self, turn: &mut Turn<'_>, address: Address, ending: Ending) {
         if address.shard == self.settings.shard {
             self.end_request(turn, address, ending);
         } else {

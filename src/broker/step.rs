@@ -118,6 +118,9 @@ impl Broker {
         self.resume_held(turn, some_wait);
         self.deliver_to_dirty(turn);
         self.plan_storage(turn);
+        if self.store_waiting_requests(turn) {
+            self.plan_storage(turn);
+        }
     }
 
     /// Ends a step: mails of this shard to itself are handled before anything else happens.

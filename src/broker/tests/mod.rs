@@ -9,3 +9,4 @@ pub(crate) mod harness;
 mod memory_disk;
 mod offsets_flow;
 mod publish_flow;
+mod requests_flow;

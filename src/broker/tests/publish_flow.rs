@@ -209,6 +209,20 @@ fn a_queue_is_as_deep_as_it_may_be_and_no_deeper() {
 }
 
 #[test]
+fn a_duplicate_is_told_its_place_however_deep_the_queue_is() {
+    let (mut house, peer) = house(&table::TopicCreateArgs { depth_max: 3, ..EVENT });
+    open_producer(&mut house, peer, 0);
+    let publish = |sequence| table::PublishArgs { producer: 1, epoch: 1, sequence, ..to_queue(1) };
+    for is_duplicate in [false, true] {
+        send(&mut house, peer, &publish(0), &[b"1", b"2", b"3"]);
+        house.run();
+        assert_eq!(next_receipt(&mut house, peer), (0, 3, is_duplicate));
+    }
+    send(&mut house, peer, &publish(3), &[b"4"]);
+    check_refused(&mut house, peer, ErrorCode::DepthReached);
+}
+
+#[test]
 fn a_duplicate_is_told_its_place_and_does_not_overtake() {
     let (mut house, peer) = house(&EVENT);
     open_producer(&mut house, peer, 0);

@@ -43,6 +43,12 @@ impl Store {
         }
     }
 
+    /// Whether this was published before: `publish` would give it its original offset.
+    pub fn is_duplicate(&self, publish: &Publish<'_>) -> bool {
+        publish.producer != ProducerId(0)
+            && matches!(self.dedup.judge(&publish.claim()), Verdict::Duplicate(_))
+    }
+
     /// Makes a producer's epoch known: older epochs are fenced, its forgotten pairs forgiven. Not logged (the catalog is).
     pub fn open_producer(&mut self, producer: ProducerId, epoch: Epoch) {
         self.dedup.open(producer, epoch);
