@@ -99,7 +99,12 @@ fn wait_until_served(node: &Node, request: &str) {
 
 #[test]
 fn pages_without_a_node_name_only_commands_that_exist() {
-    for page in [include_str!("../docs/operations.md"), include_str!("../docs/protocol.md")] {
+    let pages = [
+        include_str!("../docs/operations.md"),
+        include_str!("../docs/performance.md"),
+        include_str!("../docs/protocol.md"),
+    ];
+    for page in pages {
         for command in commands(page) {
             let verb = command.split_whitespace().nth(1).expect("a verb");
             if command.starts_with("defibus ") {

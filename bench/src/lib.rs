@@ -9,6 +9,10 @@
 //! | `workload` | what is asked of a bus, in OpenMessaging Benchmark's YAML |
 //! | `spans` | latencies as a histogram that is kept, merged and stored |
 //! | `result/` | everything one run found out: written, read back, compared, drawn |
+//! | `figure` | one number of a run, by name |
+//! | `figures` | the block of figures in the project's own pages |
+//! | `report/` | results as one HTML page, and as pictures |
+//! | `compare/` | whether one set of runs is better than another |
 //! | `host` | the machine and the program behind a figure |
 //! | `clock` | the one door to the machine's clock, and to its cores |
 //!
@@ -19,10 +23,14 @@
 
 pub mod clock;
 pub mod command;
+pub mod compare;
+pub mod figure;
+pub mod figures;
 pub mod floor;
 pub mod host;
 pub mod measured;
 pub mod publish;
+pub mod report;
 pub mod result;
 pub mod rpc;
 #[cfg(test)]

@@ -57,6 +57,7 @@ pub(crate) fn run(workload: &str, level: Level, middle_us: u64) -> RunResult {
         }),
         floors: floors(middle_us),
         stages: stages(middle_us),
+        observed: BTreeMap::new(),
         host: host(),
         build: Build {
             version: "0.1.0".to_owned(),

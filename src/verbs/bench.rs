@@ -1,9 +1,46 @@
 //! bench: what the bus costs, beside what the machine under it costs in the same run.
 
+mod compare;
+mod report;
+
+use ::bench::result::ReadError;
 use ::bench::{BenchError, Measured, Work};
+use clap::Subcommand;
 use serde::Serialize;
 use tools::{Exit, Failure, Globals, Printer, Row};
 use wire::ErrorCode;
+
+/// What is done with the bus, or with results.
+#[derive(Clone, Debug, Subcommand)]
+pub enum BenchVerb {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the works have words of their own")]
+    Work(Work),
+    /// Tell whether the second set of results is better or worse; ends with 1 if a figure is worse
+    Compare(compare::Compare),
+    /// Make the report of results again: a page that needs nothing else, and pictures
+    Report(report::Report),
+}
+
+impl BenchVerb {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever kept it from being done.
+    pub fn run(&self, globals: &Globals, printer: &mut Printer<'_>) -> Result<Exit, Failure> {
+        match self {
+            Self::Work(work) => run(work, globals, printer),
+            Self::Compare(compare) => compare.run(globals, printer),
+            Self::Report(report) => report.run(globals, printer),
+        }
+    }
+}
+
+/// A result that cannot be read.
+fn results_failure(error: &ReadError) -> Failure {
+    Failure::new(ErrorCode::FileUnreadable, error.to_string())
+        .with_fix("name a file or folder that `defibus bench run` or `bench suite` wrote")
+}
 
 /// A figure as a row of a table, or as an object of JSON.
 #[derive(Clone, Debug, Serialize)]
@@ -22,7 +59,7 @@ impl Row for Figure {
 ///
 /// # Errors
 /// There is no node, it refuses, or the machine cannot be measured.
-pub fn run(work: &Work, globals: &Globals, printer: &mut Printer<'_>) -> Result<Exit, Failure> {
+fn run(work: &Work, globals: &Globals, printer: &mut Printer<'_>) -> Result<Exit, Failure> {
     let figures = ::bench::run(work, &globals.server).map_err(failure)?;
     let figures: Vec<Figure> = figures.into_iter().map(Figure).collect();
     printer.list(&figures).map_err(|error| Failure::file("the output", &error))?;

@@ -49,7 +49,7 @@ enum Verb {
     Config(config::ConfigVerb),
     /// Measure the bus beside what the machine under it costs
     #[command(subcommand)]
-    Bench(::bench::Work),
+    Bench(bench::BenchVerb),
     #[command(flatten)]
     Tools(tools::verbs::Verb),
 }
@@ -77,9 +77,7 @@ impl CommandLine {
             Verb::Dev(dev) => with_printer(globals, |printer| dev.run(globals, printer)),
             Verb::Server(server) => with_printer(globals, |printer| server.run(globals, printer)),
             Verb::Config(config) => with_printer(globals, |printer| config.run(printer)),
-            Verb::Bench(work) => {
-                with_printer(globals, |printer| bench::run(work, globals, printer))
-            }
+            Verb::Bench(bench) => with_printer(globals, |printer| bench.run(globals, printer)),
             Verb::Tools(verb) => tools::verbs::run(verb, globals, Self::command()),
         }
     }

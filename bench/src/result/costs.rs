@@ -56,12 +56,12 @@ pub struct FlushUse {
 
 impl FlushUse {
     /// Publishes that shared one fdatasync, on average; absent without any.
-    pub fn publishes_per_fdatasync(&self) -> Option<f64> {
+    pub fn publishes_per_fdatasync(self) -> Option<f64> {
         per(self.publishes, self.fdatasyncs)
     }
 
     /// Messages that shared one fdatasync, on average; absent without any.
-    pub fn messages_per_fdatasync(&self) -> Option<f64> {
+    pub fn messages_per_fdatasync(self) -> Option<f64> {
         per(self.messages, self.fdatasyncs)
     }
 }

@@ -1,6 +1,7 @@
-//! File: results on disk: one JSON file a run, our model under one key beside OpenMessaging's keys.
+//! File: results on disk: one JSON file a run, our model under one key beside OpenMessaging's keys;
+//! and beside it its latencies as texts of the HdrHistogram family, written but never read.
 
-use super::{FORMAT, RunResult, openmessaging};
+use super::{FORMAT, RunResult, hdr, openmessaging};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -83,18 +84,27 @@ impl RunResult {
         let Self { workload, driver, repetition, .. } = self;
         let name =
             format!("{}-{}-{}-{repetition}", workload.name, driver.name, driver.level.name());
-        let fits = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
-        name.chars().map(|letter| if fits(letter) { letter } else { '-' }).collect()
+        word(&name)
     }
 }
 
-/// Writes `run` into `folder`, which is made if it is not there; where to.
+/// `name` with what does not belong into names of files replaced.
+pub fn word(name: &str) -> String {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
+    name.chars().map(|letter| if fits(letter) { letter } else { '-' }).collect()
+}
+
+/// Writes `run` into `folder`, which is made if it is not there; returns where its JSON is.
 ///
 /// # Errors
 /// The folder or the file cannot be written.
 pub fn write(folder: &Path, run: &RunResult) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(folder)?;
-    let path = folder.join(format!("{}.json", run.file_stem()));
+    let stem = run.file_stem();
+    for (ending, text) in hdr::texts(run) {
+        std::fs::write(folder.join(format!("{stem}.{ending}")), text)?;
+    }
+    let path = folder.join(format!("{stem}.json"));
     let mut text = serde_json::to_string_pretty(&run.to_json())?;
     text.push('\n');
     std::fs::write(&path, text)?;

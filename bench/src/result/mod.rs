@@ -10,6 +10,7 @@
 //! | `floors` | what the machine itself took in the same run, and ratios to it |
 //! | `validity` | whether the figures may be believed |
 //! | `openmessaging` | the same under OpenMessaging Benchmark's keys |
+//! | `hdr` | its latencies as `.hgrm` and `.hlog` |
 //! | `file` | results on disk |
 //!
 //! Nothing here measures; whoever runs a workload fills these in. Everything derived (rates,
@@ -19,6 +20,7 @@ pub mod costs;
 pub mod driver;
 pub mod file;
 pub mod floors;
+pub mod hdr;
 pub mod journey;
 pub mod openmessaging;
 pub mod series;
@@ -37,7 +39,7 @@ pub use validity::Validity;
 pub use workload::{Asked, Kind, Load, LoopModel};
 
 use crate::host::{Build, Host};
-use crate::spans::Spans;
+use crate::spans::{Spans, as_f64};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -75,10 +77,21 @@ pub struct RunResult {
     pub floors: Floors,
     /// Where the time went inside the node, in the order of a message's way; where it tells.
     pub stages: Vec<Stage>,
+    /// What else was seen of this run alone; two runs of the same work may differ in it.
+    #[serde(default)]
+    pub observed: BTreeMap<String, String>,
     /// The machine.
     pub host: Host,
     /// The program that measured.
     pub build: Build,
+}
+
+impl RunResult {
+    /// Messages acknowledged, or requests answered, in a second of the measured part.
+    pub fn rate(&self) -> Option<f64> {
+        let lasted_s = self.load.lasted_s;
+        (lasted_s > 0.0).then(|| as_f64(self.counts.completed) / lasted_s)
+    }
 }
 
 /// One stage of a message's way through a node.

@@ -51,7 +51,7 @@ pub fn keys(run: &RunResult) -> Map<String, Value> {
     ]);
     let (publish, end_to_end) = match workload.kind {
         Kind::PublishSubscribe => (Journey::PublishToAck, Journey::PublishToDelivery),
-        Kind::RequestReply => (Journey::RequestToOutcome, Journey::RequestToOutcome),
+        Kind::RequestReply | Kind::Admin => (Journey::RequestToOutcome, Journey::RequestToOutcome),
     };
     for latency in [
         Latency { name: "publishLatency", journey: publish, unit: Unit::Milliseconds },

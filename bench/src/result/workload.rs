@@ -36,19 +36,25 @@ pub enum Kind {
     PublishSubscribe,
     /// Requests and their outcomes.
     RequestReply,
+    /// Questions to the node about itself, and their answers.
+    Admin,
 }
 
 impl Asked {
-    /// In one line: `256 B, 1 topic x 4 queues, batch 64`.
+    /// In one line: `256 B, 1 topic of 4 queues, 2 producers, 1 group of 1 consumer, batch 64`.
     pub fn describe(&self) -> String {
+        let counted = |count: u32, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} {what}{plural}")
+        };
         let shape = format!(
-            "{} B, {} topics x {} queues, {} producers, {} groups x {} consumers, batch {}",
+            "{} B, {} of {}, {}, {} of {}, batch {}",
             self.message_bytes,
-            self.topics,
-            self.queues_per_topic,
-            self.producers_per_topic,
-            self.groups_per_topic,
-            self.consumers_per_group,
+            counted(self.topics, "topic"),
+            counted(self.queues_per_topic, "queue"),
+            counted(self.producers_per_topic, "producer"),
+            counted(self.groups_per_topic, "group"),
+            counted(self.consumers_per_group, "consumer"),
             self.batch,
         );
         let parameters = self.parameters.iter().map(|(key, value)| format!("{key} {value}"));
