@@ -13,6 +13,7 @@ use super::post::MailClass;
 use super::refusal::Refusal;
 use super::step::Broker;
 use bytes::Bytes;
+use flatbuffers::{Follow, Verifiable};
 use routing::placement::shard_of;
 use shard::{ConnectionId, Effect};
 use std::collections::VecDeque;
@@ -164,14 +165,14 @@ impl Broker {
     fn place_of(&self, frame: &Frame<'_>) -> Result<Place, Refusal> {
         let kind = frame.kind().ok_or(Refusal::UnknownKind(frame.header.kind))?;
         let place = match kind {
-            Kind::TopicCreate
-            | Kind::TopicAlter
-            | Kind::TopicDelete
-            | Kind::ProducerOpen
-            | Kind::Unsubscribe
-            | Kind::GroupList
-            | Kind::GroupDescribe
-            | Kind::OffsetsReset => self.place(ShardId(0)),
+            Kind::TopicCreate => self.first_shard::<table::TopicCreate<'_>>(frame)?,
+            Kind::TopicAlter => self.first_shard::<table::TopicAlter<'_>>(frame)?,
+            Kind::TopicDelete => self.first_shard::<table::TopicDelete<'_>>(frame)?,
+            Kind::ProducerOpen => self.first_shard::<table::ProducerOpen<'_>>(frame)?,
+            Kind::Unsubscribe => self.first_shard::<table::Unsubscribe<'_>>(frame)?,
+            Kind::GroupList => self.first_shard::<table::GroupList<'_>>(frame)?,
+            Kind::GroupDescribe => self.first_shard::<table::GroupDescribe<'_>>(frame)?,
+            Kind::OffsetsReset => self.first_shard::<table::OffsetsReset<'_>>(frame)?,
             Kind::Publish => self.place_of_queue(frame.read::<table::Publish<'_>>()?.queue()),
             Kind::Credit => self.place_of_queue(frame.read::<table::Credit<'_>>()?.queue()),
             Kind::Ack => self.place_of_queue(frame.read::<table::Ack<'_>>()?.queue()),
@@ -220,6 +221,15 @@ impl Broker {
 
     fn place(&self, shard: ShardId) -> Place {
         if shard == self.settings.shard { Place::Here } else { Place::At(shard) }
+    }
+
+    /// Shard 0, for a body that is the table `T`: where a frame arrives its sender can be closed.
+    fn first_shard<'a, T>(&self, frame: &Frame<'a>) -> Result<Place, Refusal>
+    where
+        T: Follow<'a, Inner = T> + Verifiable + 'a,
+    {
+        frame.read::<T>()?;
+        Ok(self.place(ShardId(0)))
     }
 
     fn place_of_queue(&self, queue: u64) -> Place {

@@ -18,6 +18,11 @@ impl fmt::Display for Complaint {
     }
 }
 
+/// Everything the parts of a budget come to.
+pub fn memory_bytes_max(budget: &[Share]) -> u64 {
+    budget.iter().fold(0, |sum, share| sum.saturating_add(share.bytes))
+}
+
 /// One part of the memory a node may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -33,6 +38,10 @@ const SHARDS_MAX: u16 = 512;
 const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 /// Largest segment: positions in it are 32 bits wide.
 const SEGMENT_BYTES_MAX: u64 = 1 << 31;
+/// Largest batch: gathering takes a few times as much at once, in bytes.
+const BATCH_BYTES_MAX: u64 = 64 << 20;
+/// All receive buffers of a shard, allocated at its start, in bytes.
+const RECEIVE_BYTES_MAX: u64 = 4 << 30;
 /// Blocks of the disk, in bytes.
 const BLOCK_BYTES: u64 = 4096;
 
@@ -94,6 +103,12 @@ fn limit_rules(config: &NodeConfig, complain: &mut impl FnMut(bool, &'static str
         "limits.receive_buffer_bytes",
         format!("{buffer_bytes}; 4 KiB to 1 GiB"),
     );
+    let receive_bytes = u64::from(buffers).saturating_mul(buffer_bytes);
+    complain(
+        receive_bytes <= RECEIVE_BYTES_MAX,
+        "limits.receive_buffer_bytes",
+        format!("{buffers} buffers take {receive_bytes}; at most {RECEIVE_BYTES_MAX} a shard"),
+    );
     let frame_max = wire::limits::FRAME_BYTES_MAX as u64;
     complain(
         limits.output_bytes >= frame_max,
@@ -139,6 +154,11 @@ fn storage_rules(config: &NodeConfig, complain: &mut impl FnMut(bool, &'static s
         batch.saturating_mul(2) <= segment,
         "storage.batch_bytes",
         format!("a batch of {batch} does not fit twice into a segment of {segment}"),
+    );
+    complain(
+        storage.batch_bytes <= BATCH_BYTES_MAX,
+        "storage.batch_bytes",
+        format!("{}; at most {BATCH_BYTES_MAX}", storage.batch_bytes),
     );
     let least = segment.saturating_mul(4).saturating_mul(u64::from(config.shards.max(1)));
     complain(
@@ -194,6 +214,17 @@ mod tests {
         );
         check(|config| config.limits.record_bytes = 8 << 20, &["limits.record_bytes"]);
         check(|config| config.limits.receive_buffers = 3, &["limits.receive_buffers"]);
+        check(
+            |config| config.limits.receive_buffer_bytes = 1 << 30,
+            &["limits.receive_buffer_bytes"],
+        );
+        check(
+            |config| {
+                config.storage.segment_bytes = 1 << 28;
+                config.storage.batch_bytes = 1 << 27;
+            },
+            &["storage.batch_bytes"],
+        );
         check(|config| config.limits.connections = 0, &["limits.connections"]);
         check(
             |config| config.storage.segment_bytes = 5000,
@@ -203,13 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_grows_with_the_shards() {
+    fn the_budget_grows_with_the_shards_and_never_beyond_what_can_be_counted() {
         let mut config = NodeConfig::default();
-        let total = |config: &NodeConfig| -> u64 {
-            memory_budget(config).iter().map(|share| share.bytes).sum()
-        };
+        let total = |config: &NodeConfig| memory_bytes_max(&memory_budget(config));
         let one = total(&config);
         config.shards = 2;
         assert_eq!(total(&config), 2 * one);
+        (config.limits.assembly_bytes, config.limits.waiting_bytes) = (u64::MAX, u64::MAX);
+        assert_eq!(total(&config), u64::MAX);
     }
 }

@@ -106,7 +106,11 @@ impl Identity {
         }
     }
 
-    fn read(bytes: &[u8], configured: u16) -> Result<Self, IdentityError> {
+    /// Reads what the file says. `configured` 0 takes any number of shards.
+    ///
+    /// # Errors
+    /// It is damaged, of a newer release, or made with another number of shards.
+    pub fn read(bytes: &[u8], configured: u16) -> Result<Self, IdentityError> {
         let unreadable = |reason: String| IdentityError::Unreadable { reason };
         let text = std::str::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
         let file: File = toml::from_str(text).map_err(|error| unreadable(error.to_string()))?;
@@ -115,6 +119,9 @@ impl Identity {
         }
         if configured != 0 && configured != file.shard_count {
             return Err(IdentityError::OtherShardCount { found: file.shard_count, configured });
+        }
+        if file.shard_count == 0 {
+            return Err(unreadable("shard_count is 0; a node has at least one".to_owned()));
         }
         let id = |text: &str| {
             u128::from_str_radix(text, 16).map_err(|error| unreadable(error.to_string()))

@@ -1,7 +1,7 @@
 //! config: check a configuration file, or show every key with its value and where that came from.
 
 use super::hosting::config_failure;
-use crate::config::check::{complaints, memory_budget};
+use crate::config::check::{complaints, memory_budget, memory_bytes_max};
 use crate::config::keys::KEYS;
 use crate::config::load::flat;
 use crate::config::{Loaded, NodeConfig};
@@ -91,16 +91,15 @@ fn check(file: &PathBuf) -> Result<Checked, Failure> {
         return Err(Failure::new(ErrorCode::ConfigInvalid, found.join("\n"))
             .with_fix(format!("edit {}", file.display())));
     }
-    let memory: Vec<BudgetRow> = memory_budget(&config)
-        .iter()
-        .map(|share| BudgetRow { what: share.what, bytes: share.bytes })
-        .collect();
+    let budget = memory_budget(&config);
+    let memory: Vec<BudgetRow> =
+        budget.iter().map(|share| BudgetRow { what: share.what, bytes: share.bytes }).collect();
     let connections =
         u64::from(config.limits.connections).saturating_mul(u64::from(config.shards.max(1)));
     Ok(Checked {
         file: file.display().to_string(),
         usable: true,
-        memory_bytes: memory.iter().map(|row| row.bytes).sum(),
+        memory_bytes: memory_bytes_max(&budget),
         memory,
         output_bytes_worst: connections.saturating_mul(config.limits.output_bytes),
         disk_bytes: config.storage.limit_bytes,

@@ -162,6 +162,17 @@ pub(crate) fn padded_bytes(body_bytes: usize) -> usize {
     round_up(body_start(body_bytes) + body_bytes)
 }
 
+/// The longest batch on a disk, whatever the configuration was, in bytes.
+pub(crate) fn batch_bytes_max() -> usize {
+    padded_bytes(wire::limits::FRAME_BYTES_MAX + SECTION_HEADER_BYTES)
+}
+
+/// Whether a log can have counted so far: batches, segments, writes of a superblock. More is damage
+/// that a checksum did not find, and would not leave room to count on.
+pub(crate) const fn is_count(number: u64) -> bool {
+    number < 1 << 62
+}
+
 fn body_start(body_bytes: usize) -> usize {
     if body_bytes > SLIDE_BYTES_MAX {
         return round_up(HEADER_BYTES + body_bytes.div_ceil(BLOCK_BYTES) * CHECKS_BYTES);
@@ -302,10 +313,11 @@ impl BatchHeader {
     }
 
     fn lengths_agree(&self) -> bool {
-        let bytes_max = padded_bytes(wire::limits::FRAME_BYTES_MAX + SECTION_HEADER_BYTES);
-        self.padded_bytes.is_multiple_of(BLOCK_BYTES)
+        is_count(self.index.0)
+            && is_count(self.synced_end.0)
+            && self.padded_bytes.is_multiple_of(BLOCK_BYTES)
             && self.body_bytes > 0
-            && self.padded_bytes <= bytes_max
+            && self.padded_bytes <= batch_bytes_max()
             && self.body_start <= self.padded_bytes
             && self.body_bytes <= self.padded_bytes - self.body_start
             && self.block_count == blocks_of(self.body_start, self.body_bytes)

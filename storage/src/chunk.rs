@@ -13,6 +13,9 @@ use bytes::{Buf, Bytes, BytesMut};
 /// Direct IO wants memory, positions and lengths aligned to this, in bytes.
 pub(crate) const BLOCK_BYTES: usize = 4096;
 
+/// Room for so many chunks is there from the start: a bound of the configuration may be any number.
+const COUNT_KEPT_READY: usize = 1024;
+
 /// The chunks of one log: one being filled, the others full and waiting to be dropped by their readers.
 #[derive(Debug)]
 pub(crate) struct Chunks {
@@ -28,7 +31,8 @@ impl Chunks {
     pub(crate) fn new(chunk_bytes: usize, count_max: usize) -> Self {
         assert!(count_max >= 1, "a log gathers in at least one chunk");
         let current = fresh(chunk_bytes);
-        Self { current, full: Vec::with_capacity(count_max), chunk_bytes, count_max }
+        let full = Vec::with_capacity(count_max.min(COUNT_KEPT_READY));
+        Self { current, full, chunk_bytes, count_max }
     }
 
     /// Has `bytes` free and aligned at the front of the gathering memory; false when all chunks are held by readers.

@@ -11,6 +11,7 @@
 //! Entries are written and summed up as they come, so that no turn does it for
 //! a whole segment.
 
+use crate::batch::batch_bytes_max;
 use crate::log::BatchPlace;
 use crate::queue::Entry;
 use bytes::Bytes;
@@ -209,7 +210,12 @@ impl SegmentIndex {
             (queues.end <= rest.len()).then_some((batches, queues, entries))
         };
         let (batches, queues, entries) = parts().filter(|_| wanted).ok_or(IndexDamaged)?;
-        Ok(Self { segment, batches, queues, entries, bytes: bytes.slice(HEADER_BYTES..) })
+        let index = Self { segment, batches, queues, entries, bytes: bytes.slice(HEADER_BYTES..) };
+        if index.batches_from(0).all(|place| is_place(&place)) {
+            Ok(index)
+        } else {
+            Err(IndexDamaged)
+        }
     }
 
     /// Its memory, in bytes.
@@ -257,6 +263,15 @@ impl SegmentIndex {
             bytes: layout.bytes.get(),
         })
     }
+}
+
+/// Whether a batch can stand there: whole blocks of a segment, not more than a batch has.
+fn is_place(place: &BatchPlace) -> bool {
+    let block = u32::try_from(BLOCK_BYTES).unwrap_or(u32::MAX);
+    place.position.is_multiple_of(block)
+        && place.bytes.is_multiple_of(block)
+        && (1..=batch_bytes_max()).contains(&(place.bytes as usize))
+        && place.position.checked_add(place.bytes).is_some()
 }
 
 fn narrow(value: usize) -> U32 {

@@ -12,7 +12,7 @@
 //! identities. The footer is written when the segment is left for ever; it
 //! repeats the header, so it is a third copy of it.
 
-use crate::batch::{Damage, FORMAT_RELEASE, SECTOR_BYTES, SectionHeader, is_zero};
+use crate::batch::{Damage, FORMAT_RELEASE, SECTOR_BYTES, SectionHeader, is_count, is_zero};
 use crate::chunk::{BLOCK_BYTES, aligned, aligned_zeroes};
 use bytes::Bytes;
 use wire::{LogIndex, Offset, QueueId, ShardId, Term};
@@ -225,7 +225,12 @@ impl SegmentHeader {
             previous: layout.previous.get(),
         };
         let known = layout.block_bytes.get() == BLOCK && layout.algorithm == CHECKSUM_CRC32;
-        if known && bytes_fit(header.bytes) { Ok(header) } else { Err(HeadFault::Damaged) }
+        let counts = is_count(header.number) && is_count(header.base.0);
+        if known && counts && bytes_fit(header.bytes) {
+            Ok(header)
+        } else {
+            Err(HeadFault::Damaged)
+        }
     }
 }
 
@@ -269,7 +274,8 @@ impl Footer {
         let queue_count = layout.queue_count.get() as usize;
         let end_position = layout.end_position.get();
         let positions = HEAD_BYTES..=header.batches_end();
-        let ends_agree = layout.end.get() >= header.base.0
+        let ends_agree = is_count(layout.next_base.get())
+            && layout.end.get() >= header.base.0
             && layout.next_base.get() >= layout.end.get()
             && positions.contains(&end_position);
         if queue_count > FOOTER_QUEUES_MAX || !ends_agree {

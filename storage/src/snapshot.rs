@@ -21,6 +21,7 @@
 //! State and index are one unit under one checksum; a snapshot that does not
 //! check is not used at all.
 
+use crate::batch::is_count;
 use crate::dedup::{LastUse, Producer, Taken, Window};
 use crate::memory::MemoryRing;
 use crate::positions::{Held, Position, Positions};
@@ -272,6 +273,7 @@ impl Contents {
         let (header, _) =
             HeaderLayout::ref_from_prefix(bytes).map_err(|_| SnapshotError::Damaged)?;
         let whole = header.magic == MAGIC
+            && is_count(header.from.get())
             && header.bytes.get() == bytes.len() as u64
             && header.checksum.get() == crc32fast::hash(&bytes[CHECKED_FROM..]);
         if !whole {
@@ -325,6 +327,9 @@ impl Contents {
 
     fn read_segment(&mut self, items: &mut &[u8]) -> Option<()> {
         let layout: &SegmentLayout = take(items)?;
+        if !is_count(layout.number.get()) || !is_count(layout.end.get()) {
+            return None;
+        }
         self.segments.push(ColdSegment {
             number: layout.number.get(),
             end: LogIndex(layout.end.get()),

@@ -4,6 +4,7 @@
 //! so a crash tears at most one. The newest sequence with two copies counts.
 //! Written at boot, when a segment is left, after a snapshot; never per batch.
 
+use crate::batch::is_count;
 use crate::chunk::{BLOCK_BYTES, aligned};
 use crate::segment::{CHECKSUM_CRC32, FORMAT_VERSION, HeadFault, Owner, check, stamp};
 use bytes::Bytes;
@@ -120,6 +121,17 @@ impl Superblock {
     pub(crate) fn decode(block: &[u8]) -> Result<Self, HeadFault> {
         let layout: &Layout = check(block, MAGIC)?;
         if layout.algorithm != CHECKSUM_CRC32 {
+            return Err(HeadFault::Damaged);
+        }
+        let counts = [
+            layout.sequence,
+            layout.incarnation,
+            layout.synced_end,
+            layout.snapshot_from,
+            layout.accepted_end,
+            layout.tail_segment,
+        ];
+        if !counts.iter().all(|count| is_count(count.get())) {
             return Err(HeadFault::Damaged);
         }
         Ok(Self {

@@ -7,9 +7,11 @@
 use crate::lone::{Lone, store_config};
 use routing::catalog::Change;
 use sim::disk::SimDisk;
+use std::sync::LazyLock;
 use storage::Store;
 use storage::plan::{Disk, FileName};
 use storage::store::QueueLevel;
+use wire::QueueId;
 
 /// As in `decoders`.
 type Decoder = fn(&[u8]) -> bool;
@@ -32,7 +34,7 @@ pub(crate) fn catalog(bytes: &[u8]) -> bool {
 /// Recovery opens it, or refuses until the operator accepts the loss; a queue keeps its ends in order.
 /// Taken means that all was found sound: `bad-` inputs are damage that must be noticed.
 pub(crate) fn recovery(bytes: &[u8]) -> bool {
-    let (mut disk, queue) = Lone::with_records();
+    let (mut disk, queue) = with_records();
     for edit in bytes.chunks_exact(5) {
         let place = u32::from_le_bytes([edit[0], edit[1], edit[2], edit[3]]);
         change(&mut disk, u64::from(place), edit[4]);
@@ -43,6 +45,12 @@ pub(crate) fn recovery(bytes: &[u8]) -> bool {
     let ends = opened.store.ends(queue).expect("made above");
     assert!(ends.start <= ends.visible_end && ends.visible_end <= ends.appended_end, "{ends:?}");
     !refused && opened.report.damaged.is_empty() && opened.report.cut_bytes == 0
+}
+
+/// The sound directory; made once.
+fn with_records() -> (SimDisk, QueueId) {
+    static SOUND: LazyLock<(SimDisk, QueueId)> = LazyLock::new(Lone::with_records);
+    SOUND.clone()
 }
 
 /// Sets one byte; even places lie in the superblock, odd ones in the first segment.

@@ -4,7 +4,10 @@ use client::Start;
 use std::time::Duration;
 use wire::Offset;
 
-/// Reads `250us`, `500ms`, `1s`, `2m`, `1h`, `3d`; fractions are fine: `1.5s`.
+/// The longest span anybody may ask for, a century: added to any clock it stays within it.
+const DURATION_MAX: Duration = Duration::from_hours(36_500 * 24);
+
+/// Reads `250us`, `500ms`, `1s`, `2m`, `1h`, `3d`; fractions are fine: `1.5s`. At most 36500d.
 ///
 /// # Errors
 /// A sentence that says what is allowed.
@@ -22,7 +25,12 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is no duration; write 500ms, 1s, 2m or 1h");
     let (_, seconds) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
     let number: f64 = number.parse().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+    let span = Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?;
+    if span <= DURATION_MAX {
+        Ok(span)
+    } else {
+        Err(format!("'{text}' is too long; at most 36500d"))
+    }
 }
 
 /// Reads `256`, `256B`, `64KiB`, `16MiB`, `1GiB`, and the decimal `64kB`, `16MB`, `1GB`.
@@ -118,6 +126,9 @@ mod tests {
         check("s", None);
         check("-1s", None);
         check("1 s", None);
+        check("36500d", Some(DURATION_MAX));
+        check("36501d", None);
+        check("200000000000000d", None);
         check("99999999999999999999d", None);
     }
 

@@ -1,9 +1,8 @@
 //! Replay: the whole log after a start, decided segment by segment.
 
-use super::scan::flush_bytes_max;
 use super::survey::Surveyed;
 use super::{Cursor, Found, Met, OFFSETS_SKIPPED, Tail, Window, scan, superblock, survey};
-use crate::batch::is_zero;
+use crate::batch::{batch_bytes_max, is_zero};
 use crate::log::{LogConfig, Segment, Start};
 use crate::plan::{Disk, DiskFault, FileName, OpId, Plan};
 use crate::pool::{Pool, Ready};
@@ -455,7 +454,7 @@ fn headless(file: &Surveyed) -> DamagedRange {
 /// Exclusive end of what is not zero where a first flush would have gone.
 fn nonzero_front(disk: &mut dyn Disk, file: &Surveyed) -> u32 {
     let mut window = Window::new(disk, FileName::Segment(file.number), file.file_bytes);
-    let end = u64::from(HEAD_BYTES) + flush_bytes_max() as u64;
+    let end = u64::from(HEAD_BYTES) + batch_bytes_max() as u64;
     let end = u32::try_from(end.min(file.file_bytes)).unwrap_or(u32::MAX);
     let blocks = (0..end).step_by(crate::chunk::BLOCK_BYTES);
     let nonzero = |at: &u32| !is_zero(&window.get(u64::from(*at), crate::chunk::BLOCK_BYTES));

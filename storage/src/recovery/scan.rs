@@ -2,8 +2,7 @@
 
 use super::Window;
 use crate::batch::{
-    BatchHeader, BatchView, Damage, Home, Remains, SECTION_HEADER_BYTES, SECTOR_BYTES, is_zero,
-    padded_bytes,
+    BatchHeader, BatchView, Damage, Home, Remains, SECTOR_BYTES, batch_bytes_max, is_zero,
 };
 use crate::chunk::BLOCK_BYTES;
 use crate::log::BatchPlace;
@@ -170,8 +169,8 @@ impl Scan<'_, '_> {
         let block = self.window.get(u64::from(position), BLOCK_BYTES);
         let (remains, flush_bytes) = match self.header_at(position) {
             Ok(header) => (self.remains(position, &header, cursor), header.padded_bytes),
-            Err(_) if is_zero(&block[..SECTOR_BYTES]) => (Remains::Torn, flush_bytes_max()),
-            Err(_) => (Remains::Damaged, flush_bytes_max()),
+            Err(_) if is_zero(&block[..SECTOR_BYTES]) => (Remains::Torn, batch_bytes_max()),
+            Err(_) => (Remains::Damaged, batch_bytes_max()),
         };
         let beyond = bytes as usize > flush_bytes;
         match remains {
@@ -205,9 +204,4 @@ impl Scan<'_, '_> {
         let (position, bytes) = (u64::from(from), u64::from(to.saturating_sub(from)));
         DamagedRange { segment: self.header.number, position, bytes, what }
     }
-}
-
-/// The most one flush can have left on the disk, whatever the configuration was.
-pub(super) fn flush_bytes_max() -> usize {
-    padded_bytes(wire::limits::FRAME_BYTES_MAX + SECTION_HEADER_BYTES)
 }

@@ -128,9 +128,14 @@ pub fn body_or_stdin(text: &str) -> Result<Vec<u8>, Failure> {
     Ok(body)
 }
 
+/// The slowest rate, in records per second: when the next one is due stays within any clock.
+const RATE_MIN: f64 = 0.001;
+
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-        _ => Err(format!("'{text}' is no rate; write records per second, as 1000 or 0.5")),
+        Ok(rate) if rate.is_finite() && rate >= RATE_MIN => Ok(rate),
+        _ => Err(format!(
+            "'{text}' is no rate; write records per second, as 1000 or 0.5, at least {RATE_MIN}"
+        )),
     }
 }

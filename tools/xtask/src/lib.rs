@@ -5,6 +5,7 @@
 //! | `ci` | the steps of CI, in their order |
 //! | `fix` | the only verb that writes: format and generated code |
 //! | `codegen` | the FlatBuffers tables, made and compared |
+//! | `fuzz` | the fuzz targets under libFuzzer |
 //! | `mutate` | guarantees taken away, to see the simulator notice |
 //! | `tidy` | taste as a tested program: arrows, sizes, words, laws, links |
 //! | `process` | running other programs |
@@ -14,6 +15,7 @@
 pub mod ci;
 pub mod codegen;
 pub mod fix;
+pub mod fuzz;
 pub mod mutate;
 pub mod process;
 pub mod tidy;

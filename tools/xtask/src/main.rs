@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use xtask::process::say;
-use xtask::{ci, codegen, fix, mutate, process, tidy};
+use xtask::{ci, codegen, fix, fuzz, mutate, process, tidy};
 
 const USAGE: &str = "\
 usage: cargo xtask <verb>
@@ -14,6 +14,8 @@ usage: cargo xtask <verb>
   tidy                    arrows, sizes, words, laws, links, crate counts
   codegen                 make the FlatBuffers tables again
   sim [ARGUMENT]...       the simulator: --seeds N, or --seed S [--trace]
+  fuzz [TARGET] [--minutes N] [--merge]
+                          the fuzz targets, where cargo-fuzz is installed
   mutate [NAME]... [--seeds N]
                           takes guarantees away; whether the simulator notices each";
 
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(&root),
         ["codegen"] => run_codegen(&root),
         ["sim", rest @ ..] => ci::simulate(&root, rest),
+        ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["mutate", rest @ ..] => mutate::run(&root, rest),
         _ => {
             say(USAGE);
