@@ -115,9 +115,12 @@ fn a_report_is_made_again_from_results() {
     let pictures = std::fs::read_dir(&charts).expect("written").count();
     assert_eq!(written["files"].as_array().map(Vec::len), Some(pictures + 1));
     assert!(pictures >= 5, "{pictures}");
-    let out = folder.path().join("deep/page.html");
-    bench(&["report", text(&results.join("1.json")), "--out", text(&out)]).done();
-    assert!(out.exists());
+    let (out, hdr) = (folder.path().join("deep/page.html"), folder.path().join("hdr"));
+    let one = results.join("1.json");
+    bench(&["report", text(&one), "--out", text(&out), "--hdr", text(&hdr)]).done();
+    assert!(out.exists() && hdr.join("latency-2k-defibus-durable-1.publish-to-ack.hgrm").exists());
+    let log = std::fs::read_to_string(hdr.join("latency-2k-defibus-durable-1.hlog"));
+    assert_eq!(log.expect("written").matches("\nTag=publish-to-ack,").count(), 12, "one a second");
 }
 
 #[test]

@@ -77,6 +77,8 @@ pub struct Cell {
     pub beside: String,
     /// How it looks.
     pub class: &'static str,
+    /// The place of the same page that it leads to; empty: none.
+    pub link: String,
 }
 
 impl Cell {
@@ -87,7 +89,12 @@ impl Cell {
 
     /// A number, to the right.
     pub fn number(main: impl Into<String>, beside: impl Into<String>) -> Self {
-        Self { main: main.into(), beside: beside.into(), class: "number" }
+        Self { main: main.into(), beside: beside.into(), class: "number", link: String::new() }
+    }
+
+    /// Words that lead to a place of the same page.
+    pub fn link(main: impl Into<String>, place: impl Into<String>) -> Self {
+        Self { main: main.into(), link: place.into(), ..Self::default() }
     }
 
     /// With another look.
@@ -99,7 +106,11 @@ impl Cell {
 
     fn add_to(&self, html: &mut Html) {
         html.element("td", self.class, |html| {
-            html.raw(&escape(&self.main));
+            let main = escape(&self.main);
+            match self.link.as_str() {
+                "" => html.raw(&main),
+                place => html.raw(&format!("<a href=\"#{}\">{main}</a>", escape(place))),
+            }
             if !self.beside.is_empty() {
                 html.words("small", "", &self.beside);
             }

@@ -48,7 +48,7 @@ fn head(html: &mut Html, runs: &[RunResult]) {
         all.dedup();
         all
     };
-    let begun = distinct(&|run| run.begun.clone());
+    let begun = distinct(&|run| to_the_second(&run.begun));
     let span = match (begun.first(), begun.last()) {
         (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
         (first, _) => first.cloned().unwrap_or_default(),
@@ -58,6 +58,14 @@ fn head(html: &mut Html, runs: &[RunResult]) {
     let invalid = if invalid == 0 { String::new() } else { format!(", {invalid} INVALID") };
     html.words("p", "lead", &format!("{} runs{invalid} · {span}", runs.len()));
     html.words("p", "lead", &commits.join(" · "));
+}
+
+/// A stamp without its fraction of a second.
+fn to_the_second(stamp: &str) -> String {
+    match stamp.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => stamp.to_owned(),
+    }
 }
 
 fn build_words(build: &Build) -> String {
@@ -87,7 +95,7 @@ fn summary(html: &mut Html, groups: &[Group<'_>]) {
     let titles = ["work", "level", "bus", "throughput", "latency of", "p50", "p99", "p99.9"];
     let titles = titles.map(str::to_owned);
     let mut rows = Vec::new();
-    for group in groups {
+    for (number, group) in groups.iter().enumerate() {
         let journey = main_journey(group);
         for series in &group.series {
             let bad = if series.is_invalid() { "bad" } else { "" };
@@ -107,7 +115,7 @@ fn summary(html: &mut Html, groups: &[Group<'_>]) {
                 format!("INVALID: {}", series.label)
             };
             let mut row = vec![
-                Cell::of(group.first.workload.name.clone()),
+                Cell::link(group.first.workload.name.clone(), format!("g{number}")),
                 Cell::of(group.first.driver.level.name()),
                 Cell::of(label).class(bad),
                 of(Figure::Rate),
@@ -127,11 +135,11 @@ pub fn main_journey(group: &Group<'_>) -> Journey {
 }
 
 fn machines(html: &mut Html, runs: &[RunResult]) {
-    let mut hosts: Vec<(&Host, usize)> = Vec::new();
+    let mut hosts: Vec<Vec<&Host>> = Vec::new();
     for run in runs {
-        match hosts.iter_mut().find(|(host, _)| host.is_like(&run.host)) {
-            Some((_, count)) => *count += 1,
-            None => hosts.push((&run.host, 1)),
+        match hosts.iter_mut().find(|like| like[0].is_like(&run.host)) {
+            Some(like) => like.push(&run.host),
+            None => hosts.push(vec![&run.host]),
         }
     }
     html.words("h2", "", if hosts.len() == 1 { "Machine" } else { "Machines" });
@@ -139,8 +147,8 @@ fn machines(html: &mut Html, runs: &[RunResult]) {
         let told = "These runs are of different machines: their figures are not compared.";
         html.words("p", "bad", told);
     }
-    for (host, count) in hosts {
-        if let Some(kind) = &host.virtualisation {
+    for like in hosts {
+        if let Some(kind) = &like[0].virtualisation {
             let told = format!(
                 "A virtual machine ({kind}): its neighbours and its hypervisor are in every figure. \
                  Take ratios to the floor from here, not absolute times."
@@ -148,12 +156,12 @@ fn machines(html: &mut Html, runs: &[RunResult]) {
             html.words("p", "note", &told);
         }
         html.element("dl", "facts", |html| {
-            for (name, value) in tables::host_facts(host) {
+            for (name, value) in tables::host_facts(&like) {
                 html.words("dt", "", name);
                 html.words("dd", "", &value);
             }
             html.words("dt", "", "runs");
-            html.words("dd", "", &format!("{count}; steal and load are of the first"));
+            html.words("dd", "", &like.len().to_string());
         });
     }
 }

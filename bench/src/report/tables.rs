@@ -133,16 +133,20 @@ fn rate_floor_rows(group: &Group<'_>, columns: usize) -> Vec<Vec<Cell>> {
     floors.iter().map(row).collect()
 }
 
-/// The facts of one machine, name by name; what is not known is left out.
-pub fn host_facts(host: &Host) -> Vec<(&'static str, String)> {
+/// The facts of one machine, name by name; what is not known is left out. What happened beside the runs
+/// is told of the worst of them.
+pub fn host_facts(hosts: &[&Host]) -> Vec<(&'static str, String)> {
+    let Some(host) = hosts.first() else { return Vec::new() };
+    let most = |of: fn(&Host) -> Option<f64>| {
+        hosts.iter().filter_map(|host| of(host)).max_by(f64::total_cmp)
+    };
     let disk = &host.disk;
     let words = [&disk.device, &disk.filesystem, &disk.mount_options];
     let disk_told: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
     let cache = disk.write_cache.as_ref().map(|kind| format!("{kind} cache"));
     let memory = host.memory_bytes.map(|bytes| format!("{} GiB", bytes >> 30));
-    let steal = host.steal_percent.map(|percent| format!("{percent:.2} % of the run"));
-    let load = host.load_average_before.zip(host.load_average_after);
-    let load = load.map(|(before, after)| format!("{before:.2} before, {after:.2} after"));
+    let steal = most(|host| host.steal_percent).map(|percent| format!("{percent:.2} % of a run"));
+    let load = most(|host| host.load_average_before).map(|load| format!("{load:.2} before a run"));
     let isolated = host
         .isolated_cores
         .clone()
@@ -156,8 +160,8 @@ pub fn host_facts(host: &Host) -> Vec<(&'static str, String)> {
         ("governor", host.governor.clone()),
         ("isolated cores", isolated),
         ("virtualisation", Some(virtualisation)),
-        ("steal", steal),
-        ("load average", load),
+        ("steal, at most", steal),
+        ("load, at most", load),
         ("memory", memory),
         ("kernel", Some(host.kernel.clone())),
         ("system", host.system.clone()),

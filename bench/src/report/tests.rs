@@ -34,6 +34,7 @@ fn well_formed(text: &str) {
 
 /// Nothing that a browser would fetch or run.
 fn self_contained(text: &str) {
+    let text = &text.replace("href=\"#", "a place of the same page");
     for outside in ["<script", "<link", "<img", "<iframe", "src=", "href=", "url(", "@import"] {
         assert!(!text.contains(outside), "{outside}");
     }

@@ -27,7 +27,8 @@ pub fn latency(_: &Group<'_>, series: &Series<'_>, journey: Journey) -> Option<D
             Some((middle_s(window), us(&spans)?))
         };
         let points: Vec<Point> = windows.iter().filter_map(point).collect();
-        let stroke = if run.validity.is_valid() { Stroke::Solid } else { Stroke::Invalid };
+        // Several curves of one run: the subtitle says that it is invalid, colours tell them apart.
+        let stroke = if run.validity.is_valid() { Stroke::Solid } else { Stroke::Dashed };
         Curve { label: label.to_owned(), colour: number, stroke, points }
     };
     let mut curves = vec![
@@ -44,10 +45,14 @@ pub fn latency(_: &Group<'_>, series: &Series<'_>, journey: Journey) -> Option<D
         return None;
     }
     let title = format!("{}, over time", journey.title());
+    let subtitle = if run.validity.is_valid() {
+        series.label.clone()
+    } else {
+        format!("INVALID: {}", series.label)
+    };
     let label = format!("time since the begin (s), a point for {length_s:.0} s");
     let x = Axis::until(&label, end_s(&windows), plain);
     let y = Axis::logarithmic("latency", &values, number::short_span);
-    let subtitle = series.label.clone();
     Some(Plot { title, subtitle, x, y, curves }.draw())
 }
 

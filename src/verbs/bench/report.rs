@@ -20,8 +20,11 @@ pub struct Report {
     /// A folder for the charts, each a picture of its own
     #[arg(long, value_name = "DIR")]
     charts: Option<PathBuf>,
+    /// A folder for the latencies as other tools read them: `.hgrm` and `.hlog`
+    #[arg(long, value_name = "DIR")]
+    hdr: Option<PathBuf>,
     /// Pages with a block of figures: filled again from the newest commit's results; no report is written
-    #[arg(long, value_name = "PAGE", num_args = 1.., conflicts_with_all = ["out", "charts"])]
+    #[arg(long, value_name = "PAGE", num_args = 1.., conflicts_with_all = ["out", "charts", "hdr"])]
     figures: Vec<PathBuf>,
 }
 
@@ -54,6 +57,9 @@ impl Report {
                 for group in groups(&runs) {
                     write_charts(folder, &group, &mut files)?;
                 }
+            }
+            if let Some(folder) = &self.hdr {
+                write_hdr(folder, &runs, &mut files)?;
             }
             files
         } else {
@@ -105,6 +111,17 @@ fn write_charts(folder: &Path, group: &Group<'_>, files: &mut Vec<PathBuf>) -> R
         let path = folder.join(format!("{}-{}.svg", group.word(), chart.word));
         write(&path, &chart.drawing.standalone())?;
         files.push(path);
+    }
+    Ok(())
+}
+
+fn write_hdr(folder: &Path, runs: &[RunResult], files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    for run in runs {
+        for (ending, text) in result::hdr::texts(run) {
+            let path = folder.join(format!("{}.{ending}", run.file_stem()));
+            write(&path, &text)?;
+            files.push(path);
+        }
     }
     Ok(())
 }
