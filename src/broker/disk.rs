@@ -77,11 +77,6 @@ impl Disk {
         self.waiters.back().map(|(index, _)| *index)
     }
 
-    /// Whether a flush is in flight.
-    pub(super) fn flush_in_flight(&self) -> bool {
-        self.flushes > 0
-    }
-
     /// Ends the shard once nothing is in flight.
     pub(super) fn stop_when_flushed(&mut self) {
         self.stopping = true;

@@ -27,7 +27,7 @@ pub(super) struct Held {
     connections: Vec<ConnectionId>,
     /// Frames forwarded to this shard.
     forwarded: VecDeque<(Origin, Bytes)>,
-    /// Whether what was held may be taken now: a flush ended, or a mailbox has room.
+    /// Whether what was held may be taken now: a flush ended, or time went by in which a mailbox was read.
     ready: bool,
     /// When `TIMER_MAILBOX` is due, if it is under way.
     armed_ns: Option<u64>,
@@ -108,9 +108,7 @@ impl Broker {
 
     /// At the end of a turn: lets held frames try again, if anything changed that they may wait for.
     pub(super) fn resume_held(&mut self, turn: &mut Turn<'_>, mails_wait: bool) {
-        let only_mail_was_full = !mails_wait && !self.disk.flush_in_flight();
-        if self.held.ready || only_mail_was_full {
-            self.held.ready = false;
+        if std::mem::take(&mut self.held.ready) {
             self.handle_held_forwards(turn);
             for connection in std::mem::take(&mut self.held.connections) {
                 turn.effects.list.push(Effect::Resume { connection });
@@ -131,7 +129,9 @@ impl Broker {
 
     /// `TIMER_MAILBOX`: the end of this turn looks again.
     pub(super) fn look_again(&mut self, now_ns: u64) {
-        self.held.armed_ns.take_if(|armed_ns| *armed_ns <= now_ns);
+        if self.held.armed_ns.take_if(|armed_ns| *armed_ns <= now_ns).is_some() {
+            self.held.retry();
+        }
     }
 
     fn handle_held_forwards(&mut self, turn: &mut Turn<'_>) {

@@ -426,6 +426,11 @@ fn check(bytes: &[u8], block_number: usize, sector: usize) -> u32 {
 }
 
 impl BatchView {
+    /// A batch by itself, wherever it stands; `None` unless all of it checks. For tools: what the log expects there is not asked.
+    pub fn read(bytes: &Bytes) -> Option<Self> {
+        BatchHeader::decode(bytes).ok()?.verify(bytes).ok()
+    }
+
     /// Its sections with their positions in the body.
     pub fn sections(&self) -> impl Iterator<Item = (u32, SectionHeader, &[u8])> {
         let mut position = 0;

@@ -2,6 +2,7 @@
 
 use super::harness::House;
 use crate::broker::mail::Peer;
+use crate::broker::post::MAILBOX_SLOTS;
 use wire::{ErrorCode, Kind, table};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -47,6 +48,26 @@ fn who_is_silent_for_too_long_is_closed_and_who_speaks_is_not() {
     }
     check_last_word(&mut house, silent, ErrorCode::HeartbeatLost);
     assert!(!house.is_closed(speaks));
+}
+
+#[test]
+fn a_frame_held_for_a_full_mailbox_waits_for_the_clock_and_keeps_nobody_busy() {
+    let mut house = House::new(2);
+    let peer = house.connect(1);
+    house.mail_is_stuck = true;
+    let count = MAILBOX_SLOTS / 2 + 2;
+    for _ in 0..count {
+        house.ask(peer, Kind::TopicList, |builder| {
+            table::TopicList::create(builder, &table::TopicListArgs::default())
+        });
+    }
+    house.mail_is_stuck = false;
+    for _ in 0..3 {
+        house.advance(SECOND_NS / 1000);
+    }
+    for _ in 0..count {
+        assert_eq!(house.next(peer).kind(), Kind::TopicListing);
+    }
 }
 
 #[test]

@@ -140,7 +140,8 @@ impl Scan<'_, '_> {
         if header.padded_bytes <= left { Ok(header) } else { Err(Damage::Malformed) }
     }
 
-    /// Looks on from a batch that is not right.
+    /// Looks on from a batch that is not right. Of those that follow the one with the lowest index is
+    /// next: what stands before it is a stray copy of a later one (a write that went elsewhere).
     fn rest(&mut self, bad: u32, index: LogIndex) -> Rest {
         let mut rest = Rest { next: None, nonzero_end: None };
         let anything = Cursor { index, previous: None, wall_ns: 0 };
@@ -153,8 +154,12 @@ impl Scan<'_, '_> {
                     (position > bad).then(|| self.batch_at(position, &anything).ok()).flatten();
                 let below_end = |index| self.known_end.is_none_or(|end| index < end);
                 if let Some((place, ..)) = next.filter(|(place, ..)| below_end(place.index)) {
-                    rest.next = Some((position, place.index));
-                    return rest;
+                    if rest.next.is_none_or(|(_, lowest)| place.index < lowest) {
+                        rest.next = Some((position, place.index));
+                    }
+                    if place.index <= index.next() {
+                        return rest;
+                    }
                 }
             }
             position += BLOCK;

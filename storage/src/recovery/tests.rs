@@ -235,6 +235,18 @@ fn check_quarantined(mut disk: FakeDisk, victim: usize, (segment, position): (u6
 }
 
 #[test]
+fn a_stray_copy_of_a_later_batch_hides_none_before_it() {
+    let mut disk = written(&[9000, 100, 100, 100, 100]);
+    let (_, seen) = open(&mut disk).expect("whole");
+    let (segment, victim, _) = seen.places[0];
+    let (_, from, _) = seen.places[3];
+    let (victim, from) = (victim as usize + 4096, from as usize);
+    disk.segment(segment).copy_within(from..from + 4096, victim);
+    let (_, seen) = open(&mut disk).expect("one batch is given up");
+    assert_eq!((&seen.batches[..], seen.damages), (&batches(5)[1..], 1));
+}
+
+#[test]
 fn shard_zero_opens_over_damage_only_by_the_operators_word() {
     let config = LogConfig { shard: ShardId(0), ..config() };
     let mut bench = Bench::new(&config);
