@@ -5,28 +5,26 @@
 //! damage may refuse to, if it says that it is damage.
 
 use crate::actors::reader::Reader;
-use crate::faults::Rot;
 use crate::observation::Observation;
 use crate::world::World;
 
 impl World {
     /// Does the damage, if this seed has one; whether the run goes on.
     pub(crate) fn begin_aftermath(&mut self) -> bool {
-        let Some(rot) = self.schedule.faults.rot.filter(|_| !self.is_damaged) else {
+        let Some(damage) = self.schedule.faults.aftermath.filter(|_| !self.is_damaged) else {
             return false;
         };
-        if rot != Rot::WhileUp && self.node.is_up() {
-            self.crash_is_power = false;
-            self.node_dies();
+        // Under a running node, or between two lives of it.
+        if self.node.is_up() && self.schedule.drive.chance(500) {
+            self.node_dies(false);
         }
-        let Some((shard, file, position)) = self.node.damage(rot, &mut self.schedule.random) else {
+        let Some(done) = self.node.damage(damage, &mut self.schedule.drive) else {
             return false;
         };
-        let note = format!("{rot:?}: shard {shard}, {file:?} at {position}");
-        self.schedule.trace.note(&note);
-        self.schedule.fired.rots += 1;
+        self.schedule.trace.note(&done);
         self.is_damaged = true;
-        self.oracle.saw(&Observation::LogDamaged);
+        self.tell_wounds();
+        self.oracle.saw(&Observation::ReadAgain);
         self.actors.push(Box::new(Reader::default()));
         self.schedule.wake(self.actors.len() - 1, self.schedule.now_ns);
         true

@@ -1,63 +1,31 @@
-//! Disk: a shard's directory that loses what was not synced.
+//! Disk: a shard's directory that loses what was not synced, and fails.
 //!
 //! ```text
 //!   write --> pending (in the drive's cache) --fdatasync done--> durable
-//!                 | crash: each 512-byte sector kept or lost, by chance
+//!                 | crash: each sector kept or lost, by chance
 //! ```
 //!
-//! Files are sparse: a block that was never written reads as zeroes. Whole-file
-//! tasks (replace, remove, prepare) happen or do not happen when a crash meets them.
+//! | file | holds |
+//! |---|---|
+//! | `file` | sparse files |
+//! | `crash` | what the end of a process, or of the power, leaves |
+//! | `damage` | what becomes of synced bytes on a bad drive |
+//!
+//! Whole-file tasks (replace, remove, prepare) happen or do not happen when a crash meets them.
 
+mod crash;
+mod damage;
+mod file;
+
+use crate::faults::Fired;
 use crate::random::Random;
+pub use damage::{Harm, Wound};
+use file::{BLOCK_BYTES, File, length, overlay};
 use std::collections::{BTreeMap, BTreeSet};
 use storage::plan::{Disk, DiskFault, FileName, Plan};
 
-const SECTOR_BYTES: usize = 512;
-const BLOCK_BYTES: u64 = 4096;
-/// A segment begins with its header and room for more, as storage lays it out.
-const HEAD_BLOCKS: u32 = 16;
-
-/// One file: its length and the sectors ever written.
-#[derive(Clone, Debug, Default)]
-struct File {
-    bytes: u64,
-    sectors: BTreeMap<u64, [u8; SECTOR_BYTES]>,
-}
-
-impl File {
-    fn write(&mut self, position: u64, bytes: &[u8]) {
-        for (number, sector) in sectors_of(position, bytes) {
-            self.sectors.insert(number, sector);
-        }
-        let end = position + u64::try_from(bytes.len()).expect("a length fits 64 bits");
-        self.bytes = self.bytes.max(end);
-    }
-
-    fn read(&self, position: u64, into: &mut [u8]) -> Result<(), DiskFault> {
-        let end = position + u64::try_from(into.len()).expect("a length fits 64 bits");
-        if end > self.bytes {
-            return Err(DiskFault::Short);
-        }
-        into.fill(0);
-        let first = position / SECTOR_BYTES as u64;
-        for (number, sector) in self.sectors.range(first..end.div_ceil(SECTOR_BYTES as u64)) {
-            overlay(position, into, number * SECTOR_BYTES as u64, sector);
-        }
-        Ok(())
-    }
-}
-
-/// Copies the part of `bytes`, which stand at `at`, that `into`, which stands at `position`, covers.
-fn overlay(position: u64, into: &mut [u8], at: u64, bytes: &[u8]) {
-    let length = |bytes: &[u8]| u64::try_from(bytes.len()).expect("a length fits 64 bits");
-    let start = position.max(at);
-    let end = (position + length(into)).min(at + length(bytes));
-    if start < end {
-        let place = |from: u64| usize::try_from(from).expect("within a slice");
-        into[place(start - position)..place(end - position)]
-            .copy_from_slice(&bytes[place(start - at)..place(end - at)]);
-    }
-}
+/// The errno of a medium that fails.
+pub const EIO: i32 = 5;
 
 /// A write the drive has taken and not yet made durable.
 #[derive(Clone, Debug)]
@@ -67,19 +35,57 @@ struct Pending {
     bytes: Vec<u8>,
 }
 
+/// A batch: where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    segment: u64,
+    position: u64,
+    bytes: u64,
+}
+
 /// A shard's directory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SimDisk {
     files: BTreeMap<FileName, File>,
     pending: Vec<Pending>,
     /// Bytes all files may have together; a full disk.
-    pub bytes_max: u64,
+    bytes_max: u64,
+    /// What a crash keeps or loses whole.
+    sector_bytes: usize,
+    /// Batches in the order of the log, and whether they were synced; those of removed segments are forgotten.
+    batches: Vec<(Place, bool)>,
+    /// Blocks that cannot be read.
+    unreadable: BTreeSet<(FileName, u64)>,
+    /// Segments whose head was harmed.
+    harmed_heads: BTreeSet<u64>,
+    /// Writes of a start until the process ends within it.
+    writes_left: Option<u64>,
+    /// Where a start's chance comes from.
+    random: Random,
+    /// What struck.
+    pub fired: Fired,
 }
 
 impl SimDisk {
-    /// An empty directory.
+    /// An empty directory on a disk that nothing befalls.
     pub fn new() -> Self {
-        Self { bytes_max: u64::MAX, ..Self::default() }
+        Self::of_sectors(512, Random::new(0))
+    }
+
+    /// An empty directory on a disk that keeps or loses so many bytes whole.
+    pub fn of_sectors(sector_bytes: usize, random: Random) -> Self {
+        Self {
+            files: BTreeMap::new(),
+            pending: Vec::new(),
+            bytes_max: u64::MAX,
+            sector_bytes,
+            batches: Vec::new(),
+            unreadable: BTreeSet::new(),
+            harmed_heads: BTreeSet::new(),
+            writes_left: None,
+            random,
+            fired: Fired::default(),
+        }
     }
 
     /// The drive takes a write into its cache.
@@ -94,116 +100,152 @@ impl SimDisk {
         self.pending = rest;
         for Pending { file, position, bytes } in synced {
             self.files.entry(file).or_default().write(position, &bytes);
+            // A new sector is mapped in where an old one could not be read.
+            let end = position + length(&bytes);
+            self.unreadable.retain(|(bad, at)| *bad != file || !(position..end).contains(at));
         }
     }
 
-    /// Power is lost: of each pending write any set of sectors survives.
-    pub fn crash(&mut self, random: &mut Random) {
-        for pending in std::mem::take(&mut self.pending) {
-            let file = self.files.entry(pending.file).or_default();
-            let kept_parts = [0, 300, 700, 1000][random.index(4)];
-            for (number, sector) in sectors_of(pending.position, &pending.bytes) {
-                if random.chance(kept_parts) && (number + 1) * SECTOR_BYTES as u64 <= file.bytes {
-                    file.sectors.insert(number, sector);
-                }
-            }
+    /// The drive takes a batch into its cache.
+    pub fn write_batch(&mut self, segment: u64, position: u64, batch: &[u8]) {
+        self.batches.retain(|(place, _)| (place.segment, place.position) != (segment, position));
+        self.batches.push((Place { segment, position, bytes: length(batch) }, false));
+        self.write_unsynced(FileName::Segment(segment), position, batch);
+    }
+
+    /// The batch taken last is durable.
+    pub fn sync_batch(&mut self, segment: u64) {
+        self.sync(FileName::Segment(segment));
+        if let Some((_, is_synced)) = self.batches.last_mut() {
+            *is_synced = true;
         }
     }
 
-    /// Only the process died: what the drive took reaches the disk.
-    pub fn process_crash(&mut self) {
-        for Pending { file, position, bytes } in std::mem::take(&mut self.pending) {
-            self.files.entry(file).or_default().write(position, &bytes);
-        }
+    /// From now on there is room for so many bytes more.
+    pub fn fill_up(&mut self, bytes_left: u64) {
+        self.bytes_max = self.used_bytes() + bytes_left;
     }
 
-    /// Flips one bit of a written sector of a segment; returns where, or `None` where nothing was written.
-    pub fn rot(&mut self, random: &mut Random) -> Option<(FileName, u64)> {
-        let written: Vec<(FileName, u64)> = self
-            .files
-            .iter()
-            .filter(|(name, _)| matches!(name, FileName::Segment(_)))
-            .flat_map(|(name, file)| file.sectors.keys().map(|sector| (*name, *sector)))
-            .collect();
-        if written.is_empty() {
-            return None;
-        }
-        let (name, sector) = written[random.index(written.len())];
-        let bytes = self.files.get_mut(&name)?.sectors.get_mut(&sector)?;
-        bytes[random.index(SECTOR_BYTES)] ^= 1 << random.below(8);
-        Some((name, sector * SECTOR_BYTES as u64))
+    /// There is room again.
+    pub fn free_up(&mut self) {
+        self.bytes_max = u64::MAX;
     }
 
-    /// A write went to the wrong place: a block of a segment holds what another one holds; which, or `None` where there are no two.
-    pub fn misdirect(&mut self, random: &mut Random) -> Option<(FileName, u64)> {
-        let with_batches = |(name, file): (&FileName, &File)| {
-            let first = u64::from(HEAD_BLOCKS);
-            let blocks: BTreeSet<u64> =
-                file.sectors.keys().map(|sector| sector / 8).filter(|at| *at >= first).collect();
-            (matches!(name, FileName::Segment(_)) && blocks.len() > 1)
-                .then(|| (*name, blocks.into_iter().collect::<Vec<_>>()))
-        };
-        let segments: Vec<(FileName, Vec<u64>)> =
-            self.files.iter().filter_map(with_batches).collect();
-        if segments.is_empty() {
-            return None;
-        }
-        let (name, blocks) = &segments[random.index(segments.len())];
-        let (from, to) = (random.index(blocks.len()), random.index(blocks.len()));
-        let (from, to) = (blocks[from] * BLOCK_BYTES, blocks[to] * BLOCK_BYTES);
-        let mut block = [0; 4096];
-        let file = self.files.get_mut(name)?;
-        file.read(from, &mut block).ok()?;
-        file.write(to, &block);
-        Some((*name, to))
+    /// The next start ends after so many of its writes.
+    pub fn end_start_after(&mut self, writes: u64) {
+        self.writes_left = Some(writes);
+    }
+
+    /// Whether a start was to end early and did.
+    pub fn has_ended_start(&mut self) -> bool {
+        let ended = self.writes_left == Some(0);
+        self.writes_left = None;
+        ended
     }
 
     /// Reads as the running machine does: the drive's cache counts.
+    ///
+    /// # Errors
+    /// The medium's.
     pub fn read_running(
         &self,
         file: FileName,
         position: u64,
         into: &mut [u8],
     ) -> Result<(), DiskFault> {
-        self.files.get(&file).ok_or(DiskFault::Missing)?.read(position, into)?;
+        self.read_medium(file, position, into)?;
         for pending in self.pending.iter().filter(|pending| pending.file == file) {
             overlay(position, into, pending.position, &pending.bytes);
         }
         Ok(())
     }
 
-    /// One copy of the superblock is written and synced.
-    pub fn write_superblock_copy(&mut self, number: u64, copy: &[u8]) {
-        self.files.entry(FileName::Superblock).or_default().write(number * 4096, copy);
+    fn read_medium(&self, file: FileName, position: u64, into: &mut [u8]) -> Result<(), DiskFault> {
+        self.files.get(&file).ok_or(DiskFault::Missing)?.read(position, into)?;
+        let first = position / BLOCK_BYTES as u64 * BLOCK_BYTES as u64;
+        let end = position + length(into);
+        match self.unreadable.range((file, first)..(file, end)).next() {
+            Some(_) => Err(DiskFault::Errno(EIO)),
+            None => Ok(()),
+        }
     }
 
-    /// One copy of the superblock is being written when the power fails: its first sector begins new and ends old.
-    pub fn shear_superblock_copy(&mut self, number: u64, copy: &[u8], random: &mut Random) {
-        let mut block = copy.to_vec();
-        let cut = 4 + random.index(120);
-        let mut old = vec![0; block.len()];
-        // Where there is no old copy, there are zeroes.
-        let _ = self.read_running(FileName::Superblock, number * 4096, &mut old);
-        block[cut..].copy_from_slice(&old[cut..]);
-        self.write_superblock_copy(number, &block);
+    /// One copy of the superblock is written and synced.
+    fn write_superblock_copy(&mut self, number: u64, copy: &[u8]) {
+        self.files.entry(FileName::Superblock).or_default().write(number * 4096, copy);
     }
 
     fn used_bytes(&self) -> u64 {
         self.files.values().map(|file| file.bytes).sum()
     }
 
-    fn replace(&mut self, file: FileName, bytes: &[u8]) {
+    fn has_room(&mut self, bytes: u64) -> bool {
+        let has_room = self.used_bytes() + bytes <= self.bytes_max;
+        self.fired.refused_space += u64::from(!has_room);
+        has_room
+    }
+
+    fn prepare(&mut self, segment: u64, bytes: u64) -> Result<(), DiskFault> {
+        let has_room = self.has_room(bytes);
+        // What a full disk leaves of a file is short.
+        let bytes = if has_room { bytes } else { self.random.below(bytes / 4096) * 4096 };
+        self.files.insert(FileName::Segment(segment), File::of_zeroes(bytes));
+        if has_room { Ok(()) } else { Err(DiskFault::NoSpace) }
+    }
+
+    fn replace(&mut self, file: FileName, bytes: &[u8]) -> Result<(), DiskFault> {
+        if !self.has_room(length(bytes)) {
+            return Err(DiskFault::NoSpace);
+        }
         let mut new = File::default();
         new.write(0, bytes);
-        new.bytes = u64::try_from(bytes.len()).expect("a length fits 64 bits");
         self.files.insert(file, new);
+        self.unreadable.retain(|(bad, _)| *bad != file);
+        Ok(())
+    }
+
+    fn remove(&mut self, file: FileName) {
+        self.files.remove(&file);
+        self.unreadable.retain(|(bad, _)| *bad != file);
+        if let FileName::Segment(number) = file {
+            self.batches.retain(|(place, _)| place.segment != number);
+        }
     }
 
     fn names(&self, number: impl Fn(FileName) -> Option<u64>) -> Vec<u64> {
         self.files.keys().filter_map(|name| number(*name)).collect()
     }
+
+    /// Carries out a file task.
+    ///
+    /// # Errors
+    /// No space, or no such file.
+    pub fn carry_out(&mut self, plan: &Plan) -> Result<(), DiskFault> {
+        match plan {
+            Plan::Prepare { segment, bytes, .. } => self.prepare(*segment, *bytes)?,
+            Plan::WriteAt { file, position, bytes, .. } => {
+                self.files.get_mut(file).ok_or(DiskFault::Missing)?.write(*position, bytes);
+            }
+            Plan::WriteSuperblock { copy, .. } => {
+                for number in 0..4 {
+                    self.write_superblock_copy(number, copy);
+                }
+            }
+            Plan::Replace { file, bytes, .. } => self.replace(*file, bytes)?,
+            Plan::Remove { file, .. } => self.remove(*file),
+            Plan::Flush { .. } | Plan::Read { .. } => unreachable!("not file tasks"),
+        }
+        Ok(())
+    }
 }
 
+impl Default for SimDisk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The directory as a start sees it.
 impl Disk for SimDisk {
     fn segments(&mut self) -> Result<Vec<u64>, DiskFault> {
         Ok(self
@@ -219,47 +261,26 @@ impl Disk for SimDisk {
     }
 
     fn read(&mut self, file: FileName, position: u64, into: &mut [u8]) -> Result<(), DiskFault> {
-        self.files.get(&file).ok_or(DiskFault::Missing)?.read(position, into)
+        self.read_medium(file, position, into)
     }
 
     fn apply(&mut self, plan: &Plan) -> Result<(), DiskFault> {
-        match plan {
-            Plan::Prepare { segment, bytes, .. } => {
-                if self.used_bytes() + bytes > self.bytes_max {
-                    return Err(DiskFault::NoSpace);
-                }
-                let file = File { bytes: *bytes, sectors: BTreeMap::new() };
-                self.files.insert(FileName::Segment(*segment), file);
-            }
-            Plan::WriteAt { file, position, bytes, .. } => {
-                self.files.get_mut(file).ok_or(DiskFault::Missing)?.write(*position, bytes);
-            }
-            Plan::WriteSuperblock { copy, .. } => {
-                for number in 0..4 {
-                    self.write_superblock_copy(number, copy);
+        match &mut self.writes_left {
+            Some(0) => return Err(DiskFault::Errno(EIO)),
+            Some(left) => {
+                *left -= 1;
+                if *left == 0 {
+                    let mut random = self.random.fork("interrupted");
+                    self.interrupt(plan, &mut random);
+                    return Err(DiskFault::Errno(EIO));
                 }
             }
-            Plan::Replace { file, bytes, .. } => self.replace(*file, bytes),
-            Plan::Remove { file, .. } => {
-                self.files.remove(file);
-            }
-            Plan::Flush { .. } | Plan::Read { .. } => unreachable!("not file tasks"),
+            None => {}
         }
-        Ok(())
+        self.carry_out(plan)
     }
 
     fn free_bytes(&mut self) -> Result<u64, DiskFault> {
         Ok(self.bytes_max.saturating_sub(self.used_bytes()))
     }
-}
-
-/// The sectors of a write; the last one is padded with zeroes.
-fn sectors_of(position: u64, bytes: &[u8]) -> impl Iterator<Item = (u64, [u8; SECTOR_BYTES])> {
-    assert!(position.is_multiple_of(SECTOR_BYTES as u64), "direct writes are aligned");
-    let first = position / SECTOR_BYTES as u64;
-    (first..).zip(bytes.chunks(SECTOR_BYTES)).map(|(number, chunk)| {
-        let mut sector = [0; SECTOR_BYTES];
-        sector[..chunk.len()].copy_from_slice(chunk);
-        (number, sector)
-    })
 }

@@ -1,106 +1,108 @@
 //! Faults: which of them a seed switches on, and how often they strike.
 //!
 //! Swarm testing (Groce et al. 2012): every seed draws its own set, otherwise
-//! the frequent faults mask the rare ones.
+//! the frequent faults mask the rare ones. The weather of a run is a plain value:
+//! whoever shrinks a failing seed makes it milder and runs the seed again.
+
+mod fired;
+mod strike;
 
 use crate::random::Random;
+pub use fired::Fired;
+pub use strike::{Damage, Deaf, FlushFault, Misfortune, Strike};
 
-/// What becomes of the log when everything is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rot {
-    /// Under a running node.
-    WhileUp,
-    /// Between two lives of it.
-    WhileDown,
-    /// Between two lives, and no bit: one block stands where another belongs.
-    Misdirected,
-}
-
-const ROTS: [Option<Rot>; 8] = [
-    None,
-    None,
-    Some(Rot::WhileUp),
-    Some(Rot::WhileDown),
-    None,
-    None,
-    Some(Rot::WhileUp),
-    Some(Rot::Misdirected),
-];
+pub(crate) const MILLISECOND_NS: u64 = 1_000_000;
 
 /// One seed's weather. Chances are per thousand.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
     /// Shards of the node.
     pub shard_count: u16,
-    /// Power losses of the whole node in this run.
-    pub power_losses: u64,
-    /// Deaths of the process in this run: the drive keeps what it took.
-    pub process_deaths: u64,
-    /// Connections cut in this run.
-    pub cuts: u64,
-    /// A flush or file task takes up to this long, in nanoseconds.
+    /// When the faults end.
+    pub heal_ns: u64,
+    /// What strikes, by time.
+    pub strikes: Vec<Strike>,
+    /// What a crash keeps or loses whole, in bytes: 512 or 4096.
+    pub sector_bytes: usize,
+    /// A flush, read or file task takes up to this long, in nanoseconds.
     pub disk_delay_ns_max: u64,
     /// Bytes travel up to this long, in nanoseconds.
     pub network_delay_ns_max: u64,
+    /// Writes that arrive in pieces.
+    pub pieces: u64,
+    /// Bytes that wait for a client that does not read, at most.
+    pub output_bytes_max: usize,
     /// Mails travel up to this long, in nanoseconds.
     pub mail_delay_ns_max: u64,
     /// Slots of a mailbox, at most.
     pub mail_slots: usize,
-    /// Flushes that end in an error.
-    pub flush_errors: u64,
-    /// Leaps of the wall clock by up to an hour.
-    pub clock_jumps: u64,
+    /// The wall clock's drift against the monotonic one, in parts per million; a million less stands still.
+    pub drift_ppm: i64,
     /// The storage limit is small enough to be reached.
     pub small_storage: bool,
     /// Consumers that refuse a record now and then.
     pub nacks: u64,
-    /// How often the node is asked to stop in order.
-    pub shutdowns: u64,
-    /// The log is damaged when everything is done: while the node runs, or while it is down.
-    pub rot: Option<Rot>,
+    /// How much of the work is done, in percent.
+    pub work_percent: u64,
+    /// The log is damaged when everything is done, and everything is read again.
+    pub aftermath: Option<Damage>,
 }
+
+const AFTERMATHS: [Option<Damage>; 8] = [
+    None,
+    None,
+    Some(Damage::Bit),
+    Some(Damage::Bit),
+    None,
+    Some(Damage::BadSector),
+    Some(Damage::LostWrite),
+    Some(Damage::Misdirected),
+];
 
 impl Faults {
     /// What this seed switches on.
     pub fn draw(random: &mut Random) -> Self {
-        let some = |random: &mut Random, parts: u64, value: u64| {
-            if random.chance(parts) { value } else { 0 }
-        };
-        Self {
+        let mut faults = Self {
             shard_count: u16::try_from(random.between(1, 3)).expect("at most 3"),
-            power_losses: if random.chance(700) { random.between(1, 4) } else { 0 },
-            process_deaths: if random.chance(400) { random.between(1, 3) } else { 0 },
-            cuts: some(random, 500, 12),
-            disk_delay_ns_max: [50_000, 1_000_000, 300_000_000][random.index(3)],
-            network_delay_ns_max: [20_000, 5_000_000][random.index(2)],
-            mail_delay_ns_max: [1_000, 3_000_000][random.index(2)],
-            mail_slots: [4096, 3100][random.index(2)],
-            flush_errors: some(random, 150, 5),
-            clock_jumps: some(random, 300, 3),
+            heal_ns: random.between(1500, 4000) * MILLISECOND_NS,
+            strikes: Vec::new(),
+            sector_bytes: random.one_of(&[512, 4096]),
+            disk_delay_ns_max: random.one_of(&[50_000, 1_000_000, 300_000_000]),
+            network_delay_ns_max: random.one_of(&[20_000, 5_000_000]),
+            pieces: random.one_of(&[0, 0, 100, 500]),
+            output_bytes_max: random.one_of(&[16 << 20, 4 << 10]),
+            mail_delay_ns_max: random.one_of(&[1_000, 3_000_000]),
+            mail_slots: random.one_of(&[4096, 4096, 3100, 2056]),
+            drift_ppm: random.one_of(&[0, 0, 0, 200, -200, 500_000, -1_000_000]),
             small_storage: random.chance(150),
-            nacks: some(random, 300, 50),
-            shutdowns: some(random, 200, 1),
-            rot: ROTS[random.index(ROTS.len())],
+            nacks: random.one_of(&[0, 0, 50]),
+            work_percent: 100,
+            aftermath: random.one_of(&AFTERMATHS),
+        };
+        (faults.strikes, faults.heal_ns) = strike::plan(random, faults.heal_ns);
+        let lies = |damage: Damage| matches!(damage, Damage::LostWrite | Damage::Misdirected);
+        let is_damaged = |strike: &Strike| matches!(strike.what, Misfortune::Damage(_));
+        if faults.aftermath.is_some_and(lies) && faults.strikes.iter().any(is_damaged) {
+            faults.aftermath = None;
         }
+        faults
+    }
+
+    /// Whether anything on a disk is damaged in this run.
+    pub fn has_damage(&self) -> bool {
+        let is_damage = |strike: &Strike| {
+            matches!(strike.what, Misfortune::Damage(_) | Misfortune::ReadErrors(_))
+        };
+        self.aftermath.is_some() || self.strikes.iter().any(is_damage)
+    }
+
+    /// How much of so much work is done.
+    pub fn share(&self, of: u64) -> u64 {
+        (of * self.work_percent / 100).max(1)
     }
 
     /// Names and numbers for a failing seed's report.
     pub fn describe(&self) -> String {
         format!("{self:?}")
     }
-}
-
-/// How often each kind of fault really fired.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named like the fields of `Faults`")]
-pub struct Fired {
-    pub power_losses: u64,
-    pub process_deaths: u64,
-    pub cuts: u64,
-    pub flush_errors: u64,
-    pub clock_jumps: u64,
-    pub shutdowns: u64,
-    pub refusals: u64,
-    pub rots: u64,
-    pub refused_starts: u64,
 }

@@ -1,5 +1,6 @@
 //! Ledger: what was published, accepted and told so far; what more than one checker must know.
 
+use crate::disk::Wound;
 use crate::observation::{Audience, Observation, RecordId, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -38,8 +39,10 @@ pub struct Ledger {
     pub topics: BTreeMap<TopicId, Topic>,
     /// What retention took, as readers were told.
     pub retained: BTreeMap<QueueId, u64>,
-    /// What readers were told is damaged, since the log was.
-    pub damaged: Option<BTreeMap<QueueId, Range<u64>>>,
+    /// What damage may have taken.
+    wounds: Vec<Wound>,
+    /// What readers were told is damaged.
+    damaged: Vec<Wound>,
     /// Publishes, deliveries and requests.
     pub operations: u64,
     /// Records accepted on durable topics, by place.
@@ -69,6 +72,16 @@ impl Ledger {
     ) -> impl Iterator<Item = (u64, RecordId)> {
         let places = (queue, range.start)..(queue, range.end.max(range.start));
         self.accepted.range(places).map(|((_, offset), record)| (*offset, *record))
+    }
+
+    /// Whether damage was done to the batch of a record.
+    pub fn is_wounded(&self, queue: QueueId, offset: u64) -> bool {
+        holds(&self.wounds, queue, offset)
+    }
+
+    /// Whether readers were told that it is damaged.
+    pub fn is_told_damaged(&self, queue: QueueId, offset: u64) -> bool {
+        holds(&self.damaged, queue, offset)
     }
 
     /// A record accepted on a durable topic that a group has neither got nor been told of: queue, offset, record.
@@ -104,7 +117,7 @@ impl Ledger {
             Observation::Gap { to, queue, ref range, reason } => {
                 self.note_gap(to, queue, range.clone(), reason);
             }
-            Observation::LogDamaged => self.damaged = Some(BTreeMap::new()),
+            Observation::Damaged { wounds } => self.wounds.extend_from_slice(wounds),
             Observation::Refused { .. }
             | Observation::Joined { .. }
             | Observation::Served { .. }
@@ -115,6 +128,10 @@ impl Ledger {
             | Observation::Disconnected { .. }
             | Observation::TimeWentBy
             | Observation::StartRefused { .. }
+            | Observation::StartedOnDamage
+            | Observation::ReadAgain
+            | Observation::Hindered { .. }
+            | Observation::StillOpen { .. }
             | Observation::Unfinished { .. } => {}
         }
     }
@@ -142,11 +159,14 @@ impl Ledger {
                 let retained = self.retained.entry(queue).or_default();
                 *retained = range.end.max(*retained);
             }
-            Audience::Reader => {
-                if let Some(damaged) = &mut self.damaged {
-                    damaged.entry(queue).or_insert(range);
-                }
+            Audience::Reader if reason == GapReason::Damage => {
+                self.damaged.push(Wound { queue, offsets: range });
             }
+            Audience::Reader => {}
         }
     }
+}
+
+fn holds(wounds: &[Wound], queue: QueueId, offset: u64) -> bool {
+    wounds.iter().any(|wound| wound.queue == queue && wound.offsets.contains(&offset))
 }

@@ -1,9 +1,15 @@
 //! defibus-sim: runs seeds, and tells the story of one that fails.
 
 use clap::Parser;
+use sim::report::{Totals, story};
+use sim::shrink::shrink;
 use std::io::Write;
-use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Failing seeds that are shrunk; of further ones only the number is told.
+const SHRUNK_MAX: u64 = 3;
 
 /// Runs the real broker, storage and routing from seeds on a simulated machine.
 #[derive(Debug, Parser)]
@@ -14,7 +20,10 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     first: u64,
-    /// End with the first seed that fails.
+    /// Seeds run at once.
+    #[arg(long, default_value_t = 1)]
+    jobs: u64,
+    /// End with the first seed that fails, and do not shrink it.
     #[arg(long)]
     until_failed: bool,
     /// Run this one seed, twice, and compare.
@@ -27,94 +36,95 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let failed = match arguments.seed {
+    let has_passed = match arguments.seed {
         Some(seed) => run_one(seed, arguments.trace),
-        None => run_many(&arguments),
+        None => Run::new(&arguments).run(),
     };
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if has_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn say(line: &str) {
     // A closed pipe is no reason to fail a run.
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-fn run_one(seed: u64, is_traced: bool) -> u64 {
+fn run_one(seed: u64, is_traced: bool) -> bool {
     let first = sim::run(seed, is_traced);
     for line in &first.lines {
         say(line);
     }
     let second = sim::run(seed, false);
-    say(&format!("seed {seed}: {:?}", first.verdict));
-    say(&format!("  {} operations, {:?}", first.operations, first.fired));
-    say(&format!("  {}", first.faults));
-    say(&format!("  trace {:016x}, again {:016x}", first.trace_hash, second.trace_hash));
-    u64::from(first.verdict.is_err() || first.trace_hash != second.trace_hash)
+    let mut totals = Totals::default();
+    totals.count(&first);
+    say(&format!("seed {seed} in {}", first.faults));
+    say(&format!("trace {:016x}, again {:016x}", first.trace_hash, second.trace_hash));
+    if let Err(violation) = &first.verdict {
+        say(&format!("seed {seed} FAILED: {violation}"));
+        say(&story(&shrink(seed, violation), &commit()));
+    }
+    first.verdict.is_ok() && first.trace_hash == second.trace_hash
 }
 
-/// The seed at work, for the report of a panic.
-static SEED: AtomicU64 = AtomicU64::new(0);
-
-/// A panic ends the process: its seed must be named before.
-fn name_the_seed_of_a_panic() {
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        default(panic);
-        let seed = SEED.load(Ordering::Relaxed);
-        let place = panic.location().map_or("an unknown place", |place| place.file());
-        let words = panic.payload_as_str().unwrap_or("no words").replace('\n', " ");
-        say(&format!("seed {seed} FAILED: panic in {place}: {words}"));
-    }));
+/// A run of many seeds, by several threads.
+struct Run<'a> {
+    arguments: &'a Arguments,
+    next: AtomicU64,
+    shrunk: AtomicU64,
+    is_over: AtomicBool,
 }
 
-fn run_many(arguments: &Arguments) -> u64 {
-    name_the_seed_of_a_panic();
-    let (first, count) = (arguments.first, arguments.seeds);
-    let mut failed = 0;
-    let mut operations = 0;
-    let mut crashes = 0;
-    let mut totals = [0_u64; 9];
-    for seed in first..first + count {
-        SEED.store(seed, Ordering::Relaxed);
-        let outcome = sim::run(seed, false);
-        operations += outcome.operations;
-        let fired = outcome.fired;
-        crashes += fired.power_losses + fired.process_deaths + fired.flush_errors;
-        let counts = [
-            fired.power_losses,
-            fired.process_deaths,
-            fired.cuts,
-            fired.flush_errors,
-            fired.clock_jumps,
-            fired.shutdowns,
-            fired.refusals,
-            fired.rots,
-            fired.refused_starts,
-        ];
-        for (total, count) in totals.iter_mut().zip(counts) {
-            *total += count;
-        }
-        if let Err(violation) = outcome.verdict {
-            failed += 1;
-            say(&format!("seed {seed} FAILED: {violation}\n  {}", outcome.faults));
-            if arguments.until_failed {
-                break;
+impl<'a> Run<'a> {
+    fn new(arguments: &'a Arguments) -> Self {
+        let next = AtomicU64::new(arguments.first);
+        Self { arguments, next, shrunk: AtomicU64::new(0), is_over: AtomicBool::new(false) }
+    }
+
+    fn run(&self) -> bool {
+        let begun = clock();
+        let mut totals = Totals::default();
+        std::thread::scope(|scope| {
+            let jobs: Vec<_> =
+                (0..self.arguments.jobs.max(1)).map(|_| scope.spawn(|| self.work())).collect();
+            for job in jobs {
+                totals.add(&job.join().expect("a panic of a seed is caught"));
+            }
+        });
+        say(&totals.tell(begun.elapsed().as_secs_f64()));
+        totals.failed == 0
+    }
+
+    fn work(&self) -> Totals {
+        let mut totals = Totals::default();
+        while let Some(seed) = self.next_seed() {
+            let outcome = sim::run(seed, false);
+            totals.count(&outcome);
+            if let Err(violation) = outcome.verdict {
+                say(&format!("seed {seed} FAILED: {violation}\n  in {}", outcome.faults));
+                if self.arguments.until_failed {
+                    self.is_over.store(true, Ordering::Relaxed);
+                } else if self.shrunk.fetch_add(1, Ordering::Relaxed) < SHRUNK_MAX {
+                    say(&story(&shrink(seed, &violation), &commit()));
+                }
             }
         }
+        totals
     }
-    let [power, process, cuts, flush, clock, shutdowns, refusals, rots, refused] = totals;
-    say(&format!(
-        "{} seeds, {failed} failed; {} operations and {}.{:02} crashes a seed",
-        count,
-        operations / count.max(1),
-        crashes / count.max(1),
-        crashes * 100 / count.max(1) % 100,
-    ));
-    say(&format!(
-        "fired: {power} power losses, {process} process deaths, {cuts} cuts, {flush} flush errors, \
-         {clock} clock jumps, {shutdowns} shutdowns, {refusals} refusals, \
-         {rots} logs damaged, {refused} starts refused for it"
-    ));
-    say(&format!("{} passed, {failed} failed", count - failed));
-    failed
+
+    fn next_seed(&self) -> Option<u64> {
+        let seed = self.next.fetch_add(1, Ordering::Relaxed);
+        let is_one = seed - self.arguments.first < self.arguments.seeds;
+        (is_one && !self.is_over.load(Ordering::Relaxed)).then_some(seed)
+    }
+}
+
+/// The commit of the checkout, for a report.
+fn commit() -> String {
+    let git = Command::new("git").args(["describe", "--always", "--dirty"]).output();
+    let name = git.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    name.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+#[expect(clippy::disallowed_methods, reason = "how many seeds a minute, for people")]
+fn clock() -> Instant {
+    Instant::now()
 }

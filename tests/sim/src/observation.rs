@@ -1,6 +1,7 @@
 //! Observation: what clients, disks and the world tell the oracle.
 
 use crate::actors::TopicFacts;
+use crate::disk::Wound;
 use std::ops::Range;
 use wire::table::{GapReason, Level, OutcomeKind};
 use wire::{QueueId, TopicId};
@@ -190,8 +191,27 @@ pub enum Observation<'a> {
         /// In its words.
         words: &'a str,
     },
-    /// The log was damaged on purpose: everything is read again.
-    LogDamaged,
+    /// A disk was damaged on purpose.
+    Damaged {
+        /// What may be gone for it.
+        wounds: &'a [Wound],
+    },
+    /// A node started on a damaged disk: what it noted last may be gone.
+    StartedOnDamage,
+    /// Everything is read once more.
+    ReadAgain,
+    /// Nothing reaches an actor before this, whatever the node does.
+    Hindered {
+        /// Whom; `None`: nobody, the node is paused.
+        actor: Option<usize>,
+        /// When that is over.
+        until_ns: u64,
+    },
+    /// A half-open connection should have been found.
+    StillOpen {
+        /// Which.
+        words: &'a str,
+    },
     /// The run goes on and on, or does not end in time.
     Unfinished {
         /// Who has not finished, and why that is known.

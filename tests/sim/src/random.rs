@@ -12,6 +12,14 @@ impl Random {
         Self { state: seed }
     }
 
+    /// A source of its own for one concern: what others draw does not change it.
+    #[must_use]
+    pub fn fork(&self, concern: &str) -> Self {
+        let mut fork = Self::new(self.state ^ u64::from(crc32fast::hash(concern.as_bytes())) << 16);
+        fork.next();
+        fork
+    }
+
     /// 64 random bits.
     pub const fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -35,6 +43,11 @@ impl Random {
     pub fn index(&mut self, count: usize) -> usize {
         let count = u64::try_from(count).expect("a length fits 64 bits");
         usize::try_from(self.below(count)).expect("below a length")
+    }
+
+    /// One of these, which are not empty.
+    pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.index(choices.len())]
     }
 
     /// True in `parts` of a thousand cases.

@@ -12,6 +12,8 @@ const MILLISECOND_NS: u64 = 1_000_000;
 const WAKE_NS: u64 = 40 * MILLISECOND_NS;
 /// Pings are sent this often.
 const PING_NS: u64 = 2_000 * MILLISECOND_NS;
+/// A node that says nothing for so long is taken for gone.
+const SILENCE_NS: u64 = 10_000 * MILLISECOND_NS;
 
 /// What became of what an actor met.
 #[derive(Debug)]
@@ -38,6 +40,7 @@ pub struct Caller {
     /// How many connections there were.
     connections: u64,
     pinged_ns: u64,
+    heard_ns: u64,
 }
 
 impl Caller {
@@ -60,26 +63,36 @@ impl Caller {
                 Vec::new()
             }
             ActorEvent::Bytes(link, bytes) if self.link == Some(link) => {
+                self.heard_ns = context.schedule.now_ns;
                 self.input.extend_from_slice(&bytes);
                 self.split()
             }
-            ActorEvent::Closed(link) if self.link == Some(link) => {
-                self.link = None;
-                self.is_greeted = false;
-                self.input.clear();
-                let (actor, connection) = (context.actor, self.connections);
-                context.oracle.saw(&Observation::Disconnected { actor, connection });
-                self.connections += 1;
-                vec![News::Lost]
-            }
+            ActorEvent::Closed(link) if self.link == Some(link) => self.lose(context),
             ActorEvent::Connected(_) | ActorEvent::Bytes(..) | ActorEvent::Closed(_) => Vec::new(),
         }
+    }
+
+    fn lose(&mut self, context: &mut Context<'_>) -> Vec<News> {
+        self.link = None;
+        self.is_greeted = false;
+        self.input.clear();
+        let (actor, connection) = (context.actor, self.connections);
+        context.oracle.saw(&Observation::Disconnected { actor, connection });
+        self.connections += 1;
+        vec![News::Lost]
     }
 
     fn woken(&mut self, context: &mut Context<'_>) -> Vec<News> {
         let now_ns = context.schedule.now_ns;
         context.schedule.wake(context.actor, now_ns + WAKE_NS);
+        if let Some(link) = self.link.filter(|_| now_ns > self.heard_ns + SILENCE_NS) {
+            context.schedule.abandon(context.actor, link);
+            let mut news = self.lose(context);
+            news.push(News::Woken);
+            return news;
+        }
         if self.link.is_none() {
+            self.heard_ns = now_ns;
             let shard_count = u64::from(context.schedule.faults.shard_count);
             let shard = context.schedule.random.below(shard_count);
             let shard = ShardId(u16::try_from(shard).expect("few shards"));

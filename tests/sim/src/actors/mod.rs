@@ -91,7 +91,7 @@ pub struct Context<'a> {
 pub fn cast(schedule: &mut Schedule) -> Vec<Box<dyn Actor>> {
     let mut actors: Vec<Box<dyn Actor>> = vec![Box::new(admin::Admin::default())];
     for number in 0..4 {
-        actors.push(Box::new(producer::Producer::new(number, number != 3)));
+        actors.push(Box::new(producer::Producer::new(number, number != 3, &schedule.faults)));
     }
     let nacks = schedule.faults.nacks;
     for (group, topic) in [("desk", 0), ("desk", 0), ("audit", 0), ("desk", 1), ("ticker", 2)] {
@@ -99,7 +99,7 @@ pub fn cast(schedule: &mut Schedule) -> Vec<Box<dyn Actor>> {
     }
     for topic in [3, 4] {
         actors.push(Box::new(responder::Responder::new(topic)));
-        actors.push(Box::new(requester::Requester::new(topic)));
+        actors.push(Box::new(requester::Requester::new(topic, &schedule.faults)));
     }
     actors.push(Box::new(reader::Reader::default()));
     actors

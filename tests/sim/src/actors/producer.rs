@@ -6,6 +6,7 @@
 
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
+use crate::faults::Faults;
 use crate::observation::{Observation, RecordId, Stamp};
 use std::collections::{BTreeMap, VecDeque};
 use wire::record::{Properties, Record, write_record};
@@ -13,7 +14,7 @@ use wire::table::{self, TopicKind};
 use wire::{ErrorCode, Kind, QueueId};
 
 /// Sections a producer has in all.
-const SECTIONS: usize = 60;
+const SECTIONS: u64 = 60;
 /// Sections in flight per queue.
 const WINDOW: usize = 4;
 /// After a refusal it waits this long.
@@ -56,7 +57,7 @@ pub struct Producer {
     streams: BTreeMap<QueueId, Stream>,
     /// What was sent on this connection under which number, and has no answer.
     asked: BTreeMap<u64, (QueueId, Vec<RecordId>)>,
-    sections_left: usize,
+    sections_left: u64,
     records: u64,
     pause_until_ns: u64,
     is_counted: bool,
@@ -64,7 +65,7 @@ pub struct Producer {
 
 impl Producer {
     /// Producer `number` of the run.
-    pub fn new(number: u64, is_idempotent: bool) -> Self {
+    pub fn new(number: u64, is_idempotent: bool, faults: &Faults) -> Self {
         Self {
             number,
             is_idempotent,
@@ -74,7 +75,7 @@ impl Producer {
             standing: Standing::Closed,
             streams: BTreeMap::new(),
             asked: BTreeMap::new(),
-            sections_left: SECTIONS,
+            sections_left: faults.share(SECTIONS),
             records: 0,
             pause_until_ns: 0,
             is_counted: false,

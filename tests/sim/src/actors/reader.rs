@@ -79,11 +79,12 @@ impl Actor for Reader {
                 News::Ready | News::Woken => {}
                 News::Lost => self.is_asked = false,
                 News::Frame(bytes) => {
-                    self.is_asked = false;
                     let (kind, frame) = decode(&bytes);
+                    // Others, a goodbye above all, are no answers.
+                    self.is_asked &= !matches!(kind, Kind::Fetched | Kind::Error);
                     if kind == Kind::Fetched {
                         self.on_fetched(context, frame.read().expect("valid"), frame.section);
-                    } else if kind == Kind::Error {
+                    } else if kind == Kind::Error && frame.header.request_id != 0 {
                         let error: table::Error<'_> = frame.read().expect("valid");
                         let message = error.message().unwrap_or_default();
                         let words = format!("a fetch was refused: {message}");

@@ -2,6 +2,7 @@
 
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
+use crate::faults::Faults;
 use crate::observation::Observation;
 use std::collections::BTreeSet;
 use wire::Kind;
@@ -20,13 +21,14 @@ pub struct Requester {
     caller: Caller,
     outstanding: BTreeSet<u64>,
     sent: u64,
+    left: u64,
 }
 
 impl Requester {
     /// Calls the `topic`th topic of the board.
-    pub fn new(topic: usize) -> Self {
+    pub fn new(topic: usize, faults: &Faults) -> Self {
         let caller = Caller::default();
-        Self { topic, caller, outstanding: BTreeSet::new(), sent: 0 }
+        Self { topic, caller, outstanding: BTreeSet::new(), sent: 0, left: faults.share(REQUESTS) }
     }
 
     fn call(&mut self, context: &mut Context<'_>) {
@@ -34,6 +36,7 @@ impl Requester {
         let queue = queues[context.schedule.random.index(queues.len())].0;
         let time_left_us = context.schedule.random.between(1_000, 800_000);
         self.sent += 1;
+        self.left -= 1;
         let body = (self.topic as u64) << 32 | self.sent;
         let mut section = Vec::new();
         let properties = Properties::default();
@@ -43,7 +46,8 @@ impl Requester {
         let request_id = self.caller.ask(context, Kind::Request, &section, |builder| {
             table::Request::create(builder, &table::RequestArgs { queue, time_left_us })
         });
-        let answer_by_ns = context.schedule.now_ns + time_left_us * 1000 + SLACK_NS;
+        let heard_ns = context.schedule.heard_ns(context.actor);
+        let answer_by_ns = heard_ns + time_left_us * 1000 + SLACK_NS;
         let asked = self.caller.asked(context, request_id);
         context.oracle.saw(&Observation::Requested { asked, answer_by_ns, body });
         self.outstanding.insert(request_id);
@@ -95,12 +99,12 @@ impl Actor for Requester {
             }
         }
         let may_call = self.caller.is_ready() && context.board.is_open;
-        while may_call && self.outstanding.len() < OUTSTANDING && self.sent < REQUESTS {
+        while may_call && self.outstanding.len() < OUTSTANDING && self.left > 0 {
             self.call(context);
         }
     }
 
     fn is_done(&self) -> bool {
-        self.sent == REQUESTS && self.outstanding.is_empty()
+        self.left == 0 && self.outstanding.is_empty()
     }
 }

@@ -20,7 +20,7 @@ impl Checker for Durable {
     fn observe(&mut self, _known: &Ledger, seen: &Observation<'_>) -> Verdict {
         if let Observation::Served { to: Audience::Reader, record: Some(record), .. } = seen {
             self.read.insert(*record);
-        } else if matches!(seen, Observation::LogDamaged) {
+        } else if matches!(seen, Observation::ReadAgain) {
             self.read.clear();
         }
         Ok(())
@@ -30,9 +30,10 @@ impl Checker for Durable {
         for (record, fact) in &known.records {
             let Some((offset, Level::Durable)) = fact.accepted else { continue };
             let retained_end = known.retained.get(&fact.queue).copied().unwrap_or(0);
-            let damaged = known.damaged.as_ref().and_then(|damaged| damaged.get(&fact.queue));
-            let is_told =
-                offset < retained_end || damaged.is_some_and(|range| range.contains(&offset));
+            // What is damaged, and only that, may be missing; and it must be named.
+            let is_told = offset < retained_end
+                || (known.is_wounded(fact.queue, offset)
+                    && known.is_told_damaged(fact.queue, offset));
             if !self.read.contains(record) && !is_told {
                 let queue = fact.queue;
                 return Err(format!(

@@ -2,18 +2,12 @@
 
 use super::{Checker, Verdict};
 use crate::ledger::Ledger;
-use crate::observation::{Audience, Observation};
-use std::collections::BTreeMap;
-use std::ops::Range;
-use wire::QueueId;
+use crate::observation::Observation;
 use wire::table::GapReason;
 
 /// Judges the gaps that readers and groups are told of.
-#[derive(Debug, Default)]
-pub(super) struct Gaps {
-    /// Of each queue, the range the reader was told is damaged; one block hides one range.
-    damaged: BTreeMap<QueueId, Range<u64>>,
-}
+#[derive(Debug)]
+pub(super) struct Gaps;
 
 impl Checker for Gaps {
     fn name(&self) -> &'static str {
@@ -21,22 +15,18 @@ impl Checker for Gaps {
     }
 
     fn observe(&mut self, known: &Ledger, seen: &Observation<'_>) -> Verdict {
-        let Observation::Gap { to, queue, ref range, reason } = *seen else { return Ok(()) };
-        let is_known_damage = reason == GapReason::Damage && known.damaged.is_some();
-        if is_known_damage && to == Audience::Reader {
-            let before = self.damaged.entry(queue).or_insert(range.clone());
-            if before != range {
-                return Err(format!(
-                    "queue {queue}: one damaged block, and two gaps: {before:?}, {range:?}"
-                ));
-            }
+        let Observation::Gap { queue, ref range, reason, .. } = *seen else { return Ok(()) };
+        if reason == GapReason::Retention {
+            return Ok(());
         }
-        let is_rightful = reason == GapReason::Retention || is_known_damage;
-        match known.accepted_in(queue, range.clone()).next() {
-            Some((_, record)) if !is_rightful => Err(format!(
+        // A damaged batch takes its own records with it, and no others.
+        let is_rightful = |offset| reason == GapReason::Damage && known.is_wounded(queue, offset);
+        let mut accepted = known.accepted_in(queue, range.clone());
+        match accepted.find(|(offset, _)| !is_rightful(*offset)) {
+            Some((_, record)) => Err(format!(
                 "queue {queue}: accepted record {record:?} lies in a gap {range:?}, {reason:?}"
             )),
-            Some(_) | None => Ok(()),
+            None => Ok(()),
         }
     }
 }
@@ -44,6 +34,7 @@ impl Checker for Gaps {
 #[cfg(test)]
 mod tests {
     use super::super::planted::{QUEUE, Story};
+    use crate::disk::Wound;
     use crate::observation::{Audience, Observation};
     use wire::table::GapReason;
 
@@ -64,12 +55,15 @@ mod tests {
     }
 
     #[test]
-    fn it_speaks_of_a_second_gap_from_one_damaged_block() {
+    fn it_speaks_of_records_beside_a_damaged_batch_that_are_said_to_be_gone() {
         let mut story = Story::new();
-        story.oracle.saw(&Observation::LogDamaged);
-        told(&mut story, 0..4, GapReason::Damage);
+        story.published_and_accepted(1, 5);
+        story.published_and_accepted(2, 6);
+        let wounds = [Wound { queue: QUEUE, offsets: 4..6 }];
+        story.oracle.saw(&Observation::Damaged { wounds: &wounds });
+        told(&mut story, 3..6, GapReason::Damage);
         story.is_silent();
-        told(&mut story, 6..7, GapReason::Damage);
+        told(&mut story, 3..7, GapReason::Damage);
         story.speaks("gaps");
     }
 }

@@ -33,7 +33,7 @@ impl Checker for Leases {
                 ));
             }
             // A grant may have been in the damaged batch; who held it was of an earlier life.
-            Observation::LogDamaged => self.owners.clear(),
+            Observation::StartedOnDamage => self.owners.clear(),
             _ => {}
         }
         Ok(())

@@ -13,6 +13,7 @@
 //! | `order` | the records of a producer keep their order in a queue |
 //! | `outcomes` | a request ends exactly once, in time, with its own reply |
 //! | `recovery` | a node starts again after every crash |
+//! | `silence` | a half-open connection is found out |
 //!
 //! A checker hears each observation with the ledger as it was before. It keeps
 //! what only it must know.
@@ -32,6 +33,7 @@ mod outcomes;
 #[cfg(test)]
 mod planted;
 mod recovery;
+mod silence;
 
 use crate::ledger::Ledger;
 use crate::observation::Observation;
@@ -65,7 +67,7 @@ pub fn every_checker() -> Vec<Box<dyn Checker>> {
     vec![
         Box::new(bytes::Bytes),
         Box::new(durable::Durable::default()),
-        Box::new(gaps::Gaps::default()),
+        Box::new(gaps::Gaps),
         Box::new(groups::Groups::default()),
         Box::new(leases::Leases::default()),
         Box::new(liveness::Liveness),
@@ -74,5 +76,6 @@ pub fn every_checker() -> Vec<Box<dyn Checker>> {
         Box::new(order::Order::default()),
         Box::new(outcomes::Outcomes::default()),
         Box::new(recovery::Recovery),
+        Box::new(silence::Silence),
     ]
 }

@@ -61,6 +61,13 @@ impl Checker for Outcomes {
                     |asked: &Asked| asked.actor == actor && asked.connection == connection;
                 self.outstanding.retain(|asked, _| !is_of_it(asked));
             }
+            Observation::Hindered { actor, until_ns } => {
+                for (asked, call) in &mut self.outstanding {
+                    if actor.is_none_or(|actor| actor == asked.actor) {
+                        call.answer_by_ns += until_ns.saturating_sub(known.now_ns);
+                    }
+                }
+            }
             Observation::TimeWentBy => return self.look_for_overdue(known.now_ns),
             _ => {}
         }
@@ -110,6 +117,19 @@ mod tests {
         story.oracle.saw(&Observation::TimeWentBy);
         story.is_silent();
         story.oracle.advance(1001);
+        story.oracle.saw(&Observation::TimeWentBy);
+        story.speaks("outcomes");
+    }
+
+    #[test]
+    fn a_hindrance_delays_an_outcome_and_does_not_take_it_away() {
+        let mut story = story();
+        story.oracle.saw(&Observation::Hindered { actor: Some(3), until_ns: 5000 });
+        story.oracle.saw(&Observation::Hindered { actor: Some(4), until_ns: u64::MAX / 2 });
+        story.oracle.advance(6000);
+        story.oracle.saw(&Observation::TimeWentBy);
+        story.is_silent();
+        story.oracle.advance(6001);
         story.oracle.saw(&Observation::TimeWentBy);
         story.speaks("outcomes");
     }
