@@ -28,7 +28,9 @@ mod texts;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use wire::Kind;
 use xtask::process::root;
 
 #[global_allocator]
@@ -80,6 +82,17 @@ fn judge(path: &Path, taken: bool) -> Result<(), &'static str> {
     }
 }
 
+/// Kinds of frames a broker sends that no committed script makes it send.
+fn never_heard() -> Vec<Kind> {
+    let said =
+        |kind: &&Kind| !frames::KINDS.contains(kind) || matches!(kind, Kind::Pong | Kind::Outcome);
+    let mut heard = BTreeSet::from([Kind::Goodbye]);
+    for path in inputs("dispatch") {
+        heard.extend(dispatch::heard(&std::fs::read(&path).expect("a committed input")));
+    }
+    Kind::ALL.iter().filter(said).filter(|kind| !heard.contains(kind)).copied().collect()
+}
+
 #[test]
 fn every_committed_input_ends_as_its_name_says() {
     let mut corpus_bytes = 0;
@@ -99,6 +112,8 @@ fn every_committed_input_ends_as_its_name_says() {
         eprintln!("{target}: {count} inputs, at most {heap_bytes_most} bytes allocated for one");
     }
     assert!(corpus_bytes <= CORPUS_BYTES_MAX, "{corpus_bytes} bytes of inputs: merge them");
+
+    assert_eq!(never_heard(), [], "what the broker says that no script of `dispatch` leads to");
 
     let trusting: Decoder = |bytes| vec![0_u8; usize::from(bytes[0]) << 20].is_empty();
     assert!(replay(trusting, &[200]).1 > DECODER_HEAP_BYTES_MAX, "a trusted length is found");

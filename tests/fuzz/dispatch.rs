@@ -9,7 +9,7 @@
 use super::bus::{Bus, Place, SHARDS};
 use super::frames::{self, KINDS, Known};
 use super::script::Script;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wire::body::visit_body;
 use wire::frame::Decoded;
 use wire::header::FrameHeader;
@@ -53,12 +53,17 @@ struct Play {
     next_request: u64,
     /// Connections that sent a body that is none, and how often each was told so.
     offenders: BTreeMap<Place, u32>,
-    /// Frames that were taken.
-    taken: u32,
+    /// What clients were told, by kind.
+    heard: BTreeSet<Kind>,
 }
 
 /// Plays a script. Taken: some frame was answered with something else than an error.
 pub(crate) fn dispatch(bytes: &[u8]) -> bool {
+    heard(bytes).iter().any(|kind| !matches!(kind, Kind::Error | Kind::Welcome))
+}
+
+/// Plays a script; returns the kinds of all frames that clients were sent.
+pub(crate) fn heard(bytes: &[u8]) -> BTreeSet<Kind> {
     let mut script = Script::new(bytes);
     let mut play = Play {
         bus: Bus::new(),
@@ -67,7 +72,7 @@ pub(crate) fn dispatch(bytes: &[u8]) -> bool {
         asked: BTreeMap::new(),
         next_request: 1,
         offenders: BTreeMap::new(),
-        taken: 0,
+        heard: BTreeSet::new(),
     };
     for number in 0..CLIENTS {
         play.connect(number);
@@ -79,7 +84,7 @@ pub(crate) fn dispatch(bytes: &[u8]) -> bool {
         play.act(&mut script);
     }
     play.end();
-    play.taken > 0
+    play.heard
 }
 
 impl Play {
@@ -215,7 +220,7 @@ impl Play {
             };
             self.known.learn(&frame);
             let error = frame.kind() == Some(Kind::Error);
-            self.taken += u32::from(!error && frame.kind() != Some(Kind::Welcome));
+            self.heard.extend(frame.kind());
             if let Some(told) = self.offenders.get_mut(&place) {
                 let code = frame.read::<table::Error<'_>>().map_or(0, |error| error.code());
                 *told += u32::from(error && code == ErrorCode::MalformedFrame as u16);
