@@ -80,9 +80,12 @@ impl Faults {
             aftermath: random.one_of(&AFTERMATHS),
         };
         (faults.strikes, faults.heal_ns) = strike::plan(random, faults.heal_ns);
-        let lies = |damage: Damage| matches!(damage, Damage::LostWrite | Damage::Misdirected);
-        let is_damaged = |strike: &Strike| matches!(strike.what, Misfortune::Damage(_));
-        if faults.aftermath.is_some_and(lies) && faults.strikes.iter().any(is_damaged) {
+        // A drive that lies strikes alone, see `strike::damages`.
+        let is_lie = |damage: Damage| matches!(damage, Damage::LostWrite | Damage::Misdirected);
+        let mut struck = faults.strikes.iter().filter_map(|strike| {
+            if let Misfortune::Damage(damage) = strike.what { Some(damage) } else { None }
+        });
+        if struck.any(|damage| is_lie(damage) || faults.aftermath.is_some_and(is_lie)) {
             faults.aftermath = None;
         }
         faults

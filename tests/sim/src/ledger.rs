@@ -47,8 +47,10 @@ pub struct Ledger {
     pub operations: u64,
     /// Records accepted on durable topics, by place.
     accepted: BTreeMap<(QueueId, u64), RecordId>,
-    /// What each group got, or was told is gone.
+    /// What each group got.
     served: BTreeMap<&'static str, BTreeSet<RecordId>>,
+    /// What each group was told is gone; a receipt may come later than that.
+    gaps: BTreeMap<&'static str, Vec<Wound>>,
 }
 
 impl Ledger {
@@ -88,9 +90,12 @@ impl Ledger {
     pub fn missing(&self, group: &str, topic: TopicId) -> Option<(QueueId, u64, RecordId)> {
         let served = self.served.get(group);
         let of_topic = (QueueId::new(topic, 0), 0)..=(QueueId::new(topic, u16::MAX), u64::MAX);
-        let is_missing = |record: &RecordId| !served.is_some_and(|got| got.contains(record));
+        let gaps = self.gaps.get(group).map_or(&[][..], Vec::as_slice);
+        let is_missing = |(queue, offset): (QueueId, u64), record: &RecordId| {
+            !served.is_some_and(|got| got.contains(record)) && !holds(gaps, queue, offset)
+        };
         let mut accepted = self.accepted.range(of_topic);
-        let missing = accepted.find(|(_, record)| is_missing(record));
+        let missing = accepted.find(|(place, record)| is_missing(**place, record));
         missing.map(|((queue, offset), record)| (*queue, *offset, *record))
     }
 
@@ -151,9 +156,7 @@ impl Ledger {
     fn note_gap(&mut self, to: Audience, queue: QueueId, range: Range<u64>, reason: GapReason) {
         match to {
             Audience::Group(group) => {
-                let told: Vec<RecordId> =
-                    self.accepted_in(queue, range).map(|(_, record)| record).collect();
-                self.served.entry(group).or_default().extend(told);
+                self.gaps.entry(group).or_default().push(Wound { queue, offsets: range });
             }
             Audience::Reader if reason == GapReason::Retention => {
                 let retained = self.retained.entry(queue).or_default();

@@ -3,7 +3,8 @@
 //! Each `tests/sim/mutations/NAME.patch` removes one; some from the product, some
 //! from the simulated machine, which then lies. A patch is applied to a scratch copy
 //! of the last commit, never to the checkout. What no patch was applied to must pass
-//! the same seeds, else the table says nothing.
+//! the same seeds, else the table says nothing. Those that touch the simulator alone
+//! come first, those that touch storage last: each build makes as little as it can.
 
 use crate::process::{cargo, output, passes, say};
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ fn read_wish(arguments: &[&str]) -> Result<Wish, String> {
     Ok(wish)
 }
 
-/// Names and files of the patches, in the order of their names.
+/// Names and files of the patches: what is cheap to build first, then by name.
 fn patches(root: &Path, names: &[String]) -> Result<Vec<(String, PathBuf)>, String> {
     let folder = root.join(PATCHES);
     let entries = std::fs::read_dir(&folder).map_err(|error| format!("{PATCHES}: {error}"))?;
@@ -73,12 +74,25 @@ fn patches(root: &Path, names: &[String]) -> Result<Vec<(String, PathBuf)>, Stri
         .filter(|path| path.extension().is_some_and(|extension| extension == "patch"))
         .filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path)))
         .collect();
-    all.sort();
+    all.sort_by_cached_key(|(name, path)| {
+        let patch = std::fs::read_to_string(path).unwrap_or_default();
+        (crates_built(&patch), name.clone())
+    });
     if let Some(unknown) = names.iter().find(|name| !all.iter().any(|(known, _)| known == *name)) {
         return Err(format!("there is no {PATCHES}/{unknown}.patch"));
     }
     all.retain(|(name, _)| names.is_empty() || names.contains(name));
     Ok(all)
+}
+
+/// How many crates are built again for a patch: the simulator's, and those it stands on.
+fn crates_built(patch: &str) -> usize {
+    let touches = |folder: &str| patch.lines().any(|line| line.starts_with(folder));
+    match () {
+        () if touches("+++ b/storage/") || touches("+++ b/routing/") => 3,
+        () if touches("+++ b/src/") => 2,
+        () => 1,
+    }
 }
 
 /// Copies the last commit. Everything in it is new, so that nothing built before passes for current.
@@ -175,6 +189,31 @@ mod tests {
     fn a_silent_end_is_never_a_pass() {
         assert_eq!(verdict("", false), Run::Broken);
         assert_eq!(verdict("10 passed, 0 failed\n", true), Run::Passed);
+    }
+
+    #[test]
+    fn every_patch_applies_and_is_in_the_table() {
+        let root = crate::process::root();
+        let page = std::fs::read_to_string(root.join("docs/reliability.md")).expect("the page");
+        let section = page.split("## Mutations").nth(1).expect("the section");
+        let table = section.split("\n## ").next().expect("its end");
+        let patches = patches(&root, &[]).expect("patches");
+        assert!(patches.len() >= 12, "the issue names twelve");
+        for (name, patch) in &patches {
+            assert!(table.contains(&format!("| `{name}` |")), "docs/reliability.md lacks {name}");
+            let mut check = Command::new("git");
+            check.current_dir(&root).args(["apply", "--check"]).arg(patch);
+            assert_eq!(output(&mut check), Ok(String::new()), "{name} does not apply any more");
+        }
+        let rows = table.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(rows, patches.len(), "a row of the table has no patch");
+    }
+
+    #[test]
+    fn what_is_cheap_to_build_comes_first() {
+        assert_eq!(crates_built("+++ b/tests/sim/src/disk.rs\n"), 1);
+        assert_eq!(crates_built("+++ b/src/broker/disk.rs\n"), 2);
+        assert_eq!(crates_built("+++ b/src/a.rs\n+++ b/storage/src/log.rs\n"), 3);
     }
 
     #[test]
