@@ -30,10 +30,14 @@ pub struct NodeMachine {
     pub housekeeping_core: Option<usize>,
     /// What a shard does when there is nothing to do.
     pub idle: Idle,
-    /// Connections open at once.
+    /// Connections open at once; fewer where `RLIMIT_NOFILE` is small.
     pub connections_max: u32,
+    /// Log files kept open at once; fewer where `RLIMIT_NOFILE` is small.
+    pub open_files_max: usize,
     /// Bytes queued to one connection before it counts as `SlowConsumer`.
     pub output_bytes_max: usize,
+    /// Bytes queued to all connections together; beyond, the longest queue is a `SlowConsumer`'s.
+    pub output_total_bytes_max: usize,
     /// Receive buffers; a power of two, at most 32,768.
     pub receive_buffer_count: u16,
     /// Length of a receive buffer, in bytes.
@@ -64,7 +68,9 @@ impl Default for NodeMachine {
             housekeeping_core: None,
             idle: Idle::default(),
             connections_max: 4096,
+            open_files_max: 64,
             output_bytes_max: 16 << 20,
+            output_total_bytes_max: 256 << 20,
             receive_buffer_count: 512,
             receive_buffer_bytes: 32 << 10,
             receive_buffers_held_max: 4,
@@ -78,13 +84,16 @@ impl Default for NodeMachine {
     }
 }
 
-/// Sockets a shard keeps for peers it is about to turn away.
+/// The most sockets a shard keeps for peers it is about to turn away.
 const REFUSALS_MAX: u32 = 64;
+/// The least.
+const REFUSALS_MIN: u32 = 8;
 
 impl NodeMachine {
     /// Sockets a shard's ring has room for.
     pub(crate) fn sockets(&self) -> u32 {
-        self.connections_max.saturating_add(REFUSALS_MAX)
+        let refusals = (self.connections_max / 8).clamp(REFUSALS_MIN, REFUSALS_MAX);
+        self.connections_max.saturating_add(refusals)
     }
 
     /// Refuses bounds that make no sense.
@@ -95,6 +104,7 @@ impl NodeMachine {
             (self.shard_count > 0, "a node has at least one shard"),
             (pinned, "cores are named for every shard or for none"),
             (self.connections_max > 0, "connections_max is at least 1"),
+            (self.open_files_max > 0, "open_files_max is at least 1"),
             (self.receive_buffer_count.is_power_of_two(), "receive_buffer_count is a power of two"),
             (self.receive_buffer_count <= 1 << 15, "receive_buffer_count is at most 32768"),
             (buffer_fits, "receive_buffer_bytes is 4 KiB to 1 GiB"),
@@ -127,10 +137,11 @@ impl NodeMachine {
         4 * usize::from(self.receive_buffer_count) * self.receive_buffer_bytes
     }
 
-    /// The most memory one shard's machine uses at these bounds, mailboxes and a full output of every connection apart; in bytes.
+    /// The most memory one shard's machine uses at these bounds, mailboxes apart; in bytes.
     pub fn memory_bytes(&self) -> usize {
         let ring = self.ring_entries as usize * (64 + 4 * 16);
         let receive = usize::from(self.receive_buffer_count) * (self.receive_buffer_bytes + 16);
-        ring + receive + self.assembly_bytes_max + self.spill_bytes_max()
+        let output = self.output_total_bytes_max;
+        ring + receive + self.assembly_bytes_max + self.spill_bytes_max() + output
     }
 }

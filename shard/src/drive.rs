@@ -33,6 +33,7 @@ use crate::core::{
     CloseCause, ConnectionId, Core, Effects, Event, MachineCounters, Now, OperationId,
 };
 use crate::helper::Helper;
+use crate::memlock::RING_ENTRIES_MIN;
 use crate::probe::{self, StartError};
 use crate::seat::Seat;
 use crate::sys::host;
@@ -45,6 +46,7 @@ use machine::{Due, Machine, Told};
 use memory::Memory;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use wire::ShardId;
 
 /// Mails taken from one shard in one turn.
@@ -54,8 +56,9 @@ const ACCEPT_REST_NS: u64 = 50_000_000;
 /// How long connections may take to be sent their last bytes after `Stop`.
 const STOP_NS_MAX: u64 = 1_000_000_000;
 
-/// Entries below which a ring is not worth making.
-const RING_ENTRIES_MIN: u32 = 16;
+/// How often a ring of one size is tried, and the pause between two tries.
+const RING_TRIES: usize = 20;
+const RING_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a completion belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +80,20 @@ enum Tag {
 ///
 /// # Errors
 /// The ring or its buffers cannot be made; nothing was stepped then.
-pub fn drive<C: Core>(core: C, seat: Seat<C::Mail>) -> Result<MachineCounters, StartError> {
+pub fn drive<C: Core>(core: C, mut seat: Seat<C::Mail>) -> Result<MachineCounters, StartError> {
+    let seated = seat.seated.take();
+    let shard = be_seated(core, seat);
+    if let Some(seated) = seated {
+        // Who does not wait for it does not listen.
+        let _ = seated.try_send(shard.as_ref().map(|_| ()).map_err(Clone::clone));
+    }
+    let mut shard = shard?;
+    shard.run();
+    Ok(shard.machine.counters)
+}
+
+/// Makes everything a shard runs on, on its own thread.
+fn be_seated<C: Core>(core: C, seat: Seat<C::Mail>) -> Result<Shard<C>, StartError> {
     // Before this thread is pinned: a thread begins where its maker may run.
     let helper = start_helper(&seat)?;
     if let Some(core) = seat.config.cores.get(usize::from(seat.shard.0)) {
@@ -86,16 +102,14 @@ pub fn drive<C: Core>(core: C, seat: Seat<C::Mail>) -> Result<MachineCounters, S
     let shard_count = seat.config.shard_count;
     let now_ns = host::mono_ns();
     let machine = sit_down(seat, helper, now_ns)?;
-    let mut shard = Shard {
+    Ok(Shard {
         core,
         machine,
         effects: Effects::new(shard_count),
         now: Now::default(),
         completions: Vec::new(),
         due: Vec::new(),
-    };
-    shard.run();
-    Ok(shard.machine.counters)
+    })
 }
 
 /// Starts the thread for file tasks, if there are files.
@@ -122,7 +136,7 @@ fn sit_down<M>(
         ring,
         connections: Connections::default(),
         memory: Memory::new(config.assembly_bytes_max, config.spill_bytes_max()),
-        disk: Disk::new(seat.directory, helper),
+        disk: Disk::new(seat.directory, helper, config.open_files_max),
         mailboxes: seat.mailboxes,
         bell: seat.bell,
         listeners: seat.listeners,
@@ -151,7 +165,7 @@ fn make_ring(config: &NodeMachine, shard: ShardId) -> Result<Ring<Tag>, StartErr
         housekeeping_core: config.housekeeping_core,
     };
     loop {
-        match Ring::new(setup) {
+        match patiently_made(setup) {
             Err(fault) if fault.errno == libc::ENOMEM && setup.entries > RING_ENTRIES_MIN => {
                 setup.entries /= 2;
             }
@@ -167,6 +181,18 @@ fn make_ring(config: &NodeMachine, shard: ShardId) -> Result<Ring<Tag>, StartErr
             }
         }
     }
+}
+
+/// The kernel gives back what a ring had locked some time after its end: that of the probe, or of a
+/// node that was killed just now. So what does not fit is tried again for a while.
+fn patiently_made(setup: RingSetup) -> Result<Ring<Tag>, RingFault> {
+    for _ in 1..RING_TRIES {
+        match Ring::new(setup) {
+            Err(fault) if fault.errno == libc::ENOMEM => std::thread::park_timeout(RING_PAUSE),
+            made => return made,
+        }
+    }
+    Ring::new(setup)
 }
 
 fn ring_fault(fault: RingFault) -> StartError {

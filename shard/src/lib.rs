@@ -8,6 +8,7 @@
 //! | `config`, `seat` | what a node is made with; what each shard's thread is given |
 //! | `drive` | one shard's loop |
 //! | `wheel`, `mailbox`, `helper` | timers; letters between shards; file tasks off the core |
+//! | `files`, `memlock` | what is given up where the host's limits are small |
 //! | `data`, `directory` | the node's directory and each shard's |
 //! | `probe`, `process`, `floor` | what the host offers; signals, seeds, exits; what the least loop does |
 //! | `sys` | the cellar |
@@ -29,9 +30,11 @@ pub mod core;
 pub mod data;
 pub mod directory;
 pub mod drive;
+mod files;
 pub mod floor;
 mod helper;
 mod mailbox;
+mod memlock;
 pub mod probe;
 pub mod process;
 pub mod seat;

@@ -28,11 +28,11 @@ pub enum StartError {
         /// The limit, in bytes.
         limit_bytes: u64,
     },
-    /// `RLIMIT_NOFILE` is too small for the connections asked for.
+    /// `RLIMIT_NOFILE` is too small for the files of the logs.
     FileLimitTooSmall {
         /// The hard limit.
         limit: u64,
-        /// What the node needs.
+        /// What so many shards need at least.
         needed: u64,
     },
     /// Cannot listen on an address.
@@ -106,7 +106,7 @@ impl Display for StartError {
                 write!(formatter, "RLIMIT_MEMLOCK is {limit_bytes} bytes, and a ring of 8 entries does not fit")
             }
             Self::FileLimitTooSmall { limit, needed } => {
-                write!(formatter, "RLIMIT_NOFILE cannot be raised above {limit}, and this configuration needs {needed}")
+                write!(formatter, "RLIMIT_NOFILE cannot be raised above {limit}, and so many shards need {needed}")
             }
             Self::Listen { address, errno } => write!(formatter, "{address}: {}", words(*errno)),
             Self::Data(error) => error.fmt(formatter),
@@ -147,7 +147,9 @@ pub struct Host {
 /// # Errors
 /// `io_uring` is forbidden or lacks something the machine cannot do without.
 pub fn host() -> Result<Host, StartError> {
-    let facts = operation::facts().map_err(no_ring)?;
+    // On a thread of its own: a ring that was registered with a thread is locked memory until it ends.
+    let probe = std::thread::scope(|threads| threads.spawn(operation::facts).join());
+    let facts = probe.expect("it only asks").map_err(no_ring)?;
     if !facts.missing.is_empty() {
         return Err(StartError::IoUringIncomplete {
             missing: facts.missing,

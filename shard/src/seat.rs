@@ -3,16 +3,15 @@
 use crate::config::NodeMachine;
 use crate::data::DataDir;
 use crate::directory::ShardDir;
+use crate::files;
 use crate::mailbox::{self, Bell, Mailboxes};
+use crate::memlock;
 use crate::probe::{self, StartError};
-use crate::sys::host;
 use crate::sys::socket::{Sharing, listen};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use wire::ShardId;
-
-/// Descriptors a node needs besides its connections: log, lock, listeners, eventfds, the admin port.
-const FILES_BESIDES: u64 = 256;
 
 /// Where a node can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +48,11 @@ pub struct Seat<M> {
     pub(crate) mailboxes: Mailboxes<M>,
     pub(crate) bell: Arc<Bell>,
     pub(crate) directory: Option<ShardDir>,
+    pub(crate) seated: Option<SyncSender<Seated>>,
 }
+
+/// Whether a shard has its ring: it serves from now on, or never will.
+pub type Seated = Result<(), StartError>;
 
 impl<M: Send + 'static> Seat<M> {
     /// Which shard sits here.
@@ -60,6 +63,11 @@ impl<M: Send + 'static> Seat<M> {
     /// Where the node and its shards listen; ports are real.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Has `drive` say once whether this shard has its ring. The sender needs room for it.
+    pub fn tell_seated(&mut self, seated: SyncSender<Seated>) {
+        self.seated = Some(seated);
     }
 
     /// The shard's directory: blocking access while the core is being made, before `drive`.
@@ -81,14 +89,16 @@ pub fn prepare<M: Send + 'static>(
 ) -> Result<(Vec<Seat<M>>, Handle), StartError> {
     config.check()?;
     probe::host()?;
-    raise_file_limit(config)?;
-    let mut listeners = listeners(config)?;
+    let mut config = config.clone();
+    files::fit(&mut config)?;
+    memlock::fit(&mut config);
+    let mut listeners = listeners(&config)?;
     let addresses = Arc::new(addresses(&listeners)?);
     let bells =
         (0..config.shard_count).map(|_| Bell::new().map(Arc::new)).collect::<Result<Vec<_>, i32>>();
     let bells = bells.map_err(|errno| StartError::Kernel { what: "eventfd", errno })?;
     let mut seats = Vec::new();
-    let config = Arc::new(config.clone());
+    let config = Arc::new(config);
     for (number, mailboxes) in mailbox::connect(&bells, config.mail_slots).into_iter().enumerate() {
         let shard = ShardId(u16::try_from(number).expect("a shard count is u16"));
         seats.push(Seat {
@@ -99,6 +109,7 @@ pub fn prepare<M: Send + 'static>(
             mailboxes,
             bell: Arc::clone(&bells[number]),
             directory: data.map(|data| data.shard(shard)).transpose().map_err(StartError::Data)?,
+            seated: None,
         });
     }
     Ok((seats, Handle { bells: bells.into() }))
@@ -139,14 +150,4 @@ fn addresses(listeners: &[[TcpListener; 2]]) -> Result<Addresses, StartError> {
     let common = address_of(&listeners[0][0])?;
     let shards = listeners.iter().map(|[_, own]| address_of(own)).collect::<Result<_, _>>()?;
     Ok(Addresses { common, shards })
-}
-
-/// A ring's table of sockets may not be larger than the limit of open files.
-fn raise_file_limit(config: &NodeMachine) -> Result<(), StartError> {
-    let needed = u64::from(config.sockets()) + FILES_BESIDES;
-    let (now, limit) = host::file_limit();
-    if now >= needed {
-        return Ok(());
-    }
-    host::raise_file_limit(needed).map_err(|_| StartError::FileLimitTooSmall { limit, needed })
 }

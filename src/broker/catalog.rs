@@ -240,7 +240,9 @@ impl Broker {
         let Catalogue { replica, authority } = &mut self.catalogue;
         authority.bytes.clear();
         change.encode(&mut authority.bytes);
-        let index = self.store.note_catalog(&authority.bytes)?;
+        // A client that is refused opens its producer again: it must not eat what acks need.
+        let serves_publishing = matches!(change.subject, Subject::Producer { .. });
+        let index = self.store.note_catalog(&authority.bytes, serves_publishing)?;
         authority.ahead.get_or_insert_with(|| replica.clone()).apply(&change);
         self.disk.wait(index, Waiter::Catalog { version: change.version });
         authority.changes.push_back(OnItsWay { change, thens: Vec::new() });

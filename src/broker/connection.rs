@@ -15,6 +15,8 @@ use wire::{Frame, Kind, limits, table};
 const VERSION: u8 = wire::header::VERSION;
 /// How often silence is looked for, in nanoseconds.
 pub(super) const HEARTBEAT_CHECK_NS: u64 = 1_000_000_000;
+/// A check that comes this late finds that the shard itself was stopped: nobody could be heard meanwhile.
+const CHECK_LATE_NS: u64 = 2 * HEARTBEAT_CHECK_NS;
 /// A client is told to be heard three times within the allowed silence.
 const HEARTBEATS_PER_SILENCE: u64 = 3;
 
@@ -34,6 +36,8 @@ struct Connection {
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     slots: Vec<Option<Connection>>,
+    /// When silence was looked for last, monotonic.
+    checked_ns: u64,
 }
 
 impl Connections {
@@ -81,6 +85,12 @@ impl Connections {
         self.get_mut(id).map_or_else(Default::default, |connection| {
             (connection.client.clone(), connection.area.clone())
         })
+    }
+
+    /// Whether silence may be judged now: what peers sent while this shard was stopped is read first.
+    fn may_judge(&mut self, now_ns: u64) -> bool {
+        let checked_ns = std::mem::replace(&mut self.checked_ns, now_ns);
+        now_ns.saturating_sub(checked_ns) < CHECK_LATE_NS
     }
 
     fn each(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
@@ -194,6 +204,9 @@ impl Broker {
     pub(super) fn check_heartbeats(&mut self, turn: &mut Turn<'_>) {
         let silence_ns_max = self.settings.silence_ns;
         let now_ns = turn.now.mono_ns;
+        if !self.connections.may_judge(now_ns) {
+            return;
+        }
         let silent: Vec<(ConnectionId, u64)> = self
             .connections
             .each()

@@ -450,7 +450,7 @@ fn words_of_note(refused: NoteRefused) -> Words {
             words(ErrorCode::OffsetOutOfRange, "the offset lies outside the queue", 0, 0)
         }
         NoteRefused::StorageFull => {
-            words(ErrorCode::StorageFull, "even the reserve is used up", 0, 0)
+            words(ErrorCode::StorageFull, "the log has no room for it", 0, 0)
         }
     }
 }

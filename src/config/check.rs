@@ -116,6 +116,11 @@ fn limit_rules(config: &NodeConfig, complain: &mut impl FnMut(bool, &'static str
         format!("{}; at least one frame, {frame_max}", limits.output_bytes),
     );
     complain(
+        limits.output_total_bytes >= limits.output_bytes,
+        "limits.output_total_bytes",
+        format!("{}; at least limits.output_bytes", limits.output_total_bytes),
+    );
+    complain(
         limits.assembly_bytes >= frame_max,
         "limits.assembly_bytes",
         format!("{}; at least one frame, {frame_max}", limits.assembly_bytes),
@@ -174,14 +179,16 @@ fn storage_rules(config: &NodeConfig, complain: &mut impl FnMut(bool, &'static s
     );
 }
 
-/// The memory a node may take, part by part. Output buffers are filled only by peers that do not read.
+/// The memory a node may take, part by part.
 pub fn memory_budget(config: &NodeConfig) -> Vec<Share> {
     let shards = u64::from(config.shards.max(1));
     let (limits, storage) = (&config.limits, &config.storage);
     let receive = u64::from(limits.receive_buffers).saturating_mul(limits.receive_buffer_bytes);
     let parts = [
         ("receive buffers", receive),
+        ("bytes of peers that are not read", receive.saturating_mul(4)),
         ("frames being assembled", limits.assembly_bytes),
+        ("bytes for peers that do not read", limits.output_total_bytes),
         ("requests waiting for a responder", limits.waiting_bytes),
         ("batches gathering and in flight", storage.batch_bytes.saturating_mul(2)),
         ("recent batches", storage.recent_bytes),
@@ -226,6 +233,7 @@ mod tests {
             &["storage.batch_bytes"],
         );
         check(|config| config.limits.connections = 0, &["limits.connections"]);
+        check(|config| config.limits.output_total_bytes = 1, &["limits.output_total_bytes"]);
         check(
             |config| config.storage.segment_bytes = 5000,
             &["storage.segment_bytes", "storage.batch_bytes"],

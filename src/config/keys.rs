@@ -55,6 +55,11 @@ pub const KEYS: &[Key] = &[
         Number,
         "bytes queued to one connection before it is a slow consumer",
     ),
+    key(
+        "limits.output_total_bytes",
+        Number,
+        "the same to all connections of a shard; beyond it the longest queue goes",
+    ),
     key("limits.assembly_bytes", Number, "frames being assembled, per shard"),
     key(
         "limits.receive_buffers",

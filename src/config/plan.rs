@@ -35,6 +35,7 @@ impl NodeConfig {
             idle: self.idle,
             connections_max: limits.connections,
             output_bytes_max: bytes(limits.output_bytes),
+            output_total_bytes_max: bytes(limits.output_total_bytes),
             receive_buffer_count: limits.receive_buffers,
             receive_buffer_bytes: bytes(limits.receive_buffer_bytes),
             assembly_bytes_max: bytes(limits.assembly_bytes),

@@ -75,6 +75,8 @@ pub struct LimitsConfig {
     pub record_bytes: u64,
     /// Bytes queued to one connection before it counts as a slow consumer.
     pub output_bytes: u64,
+    /// Bytes queued to all connections together; beyond, the longest queue is a slow consumer's.
+    pub output_total_bytes: u64,
     /// All frames being assembled from several receive buffers.
     pub assembly_bytes: u64,
     /// Receive buffers; a power of two, at most 32768.
@@ -175,6 +177,7 @@ impl Default for LimitsConfig {
             connections: 4096,
             record_bytes: wire::limits::RECORD_BYTES_DEFAULT as u64,
             output_bytes: 16 * MIB,
+            output_total_bytes: 256 * MIB,
             assembly_bytes: 64 * MIB,
             receive_buffers: 512,
             receive_buffer_bytes: 32 << 10,

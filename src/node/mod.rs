@@ -5,7 +5,7 @@
 //!      -> the catalog of shard 0 goes to every broker -> one thread per shard: drive(broker, seat)
 //! ```
 //!
-//! Nothing is accepted before every shard has recovered.
+//! Nothing is accepted before every shard has recovered; all shards have their rings, or none serves.
 
 pub mod disk;
 pub mod identity;
@@ -76,17 +76,23 @@ pub fn start(plan: &NodePlan) -> Result<RunningNode, StartNodeError> {
     let catalogue = catalogue_of(&opened)?;
     let addresses = seats[0].addresses().clone();
     let told = told_addresses(&addresses, &plan.advertised_host);
-    let mut threads = Vec::with_capacity(seats.len());
-    let mut reports = Vec::with_capacity(seats.len());
-    for (seat, opened) in seats.into_iter().zip(opened) {
+    let (mut threads, mut reports) = (Vec::new(), Vec::new());
+    let (seated, all_seated) = std::sync::mpsc::sync_channel(seats.len());
+    for (mut seat, opened) in seats.into_iter().zip(opened) {
         reports.push(opened.report);
         let settings = settings_of(plan, identity, &seat, &told);
         let broker = Broker::new(settings, opened.store, catalogue.clone());
         let name = format!("shard-{}", seat.shard());
+        seat.tell_seated(seated.clone());
         let thread = shard::process::spawn(&name, move || shard::drive(broker, seat))?;
         threads.push(thread);
     }
-    Ok(RunningNode { addresses, handle, threads, reports, identity, _directory: directory })
+    drop(seated);
+    let node = RunningNode { addresses, handle, threads, reports, identity, _directory: directory };
+    match all_seated.iter().find_map(Result::err) {
+        None => Ok(node),
+        Some(error) => node.stop().and(Err(error.into())),
+    }
 }
 
 fn open_stores(

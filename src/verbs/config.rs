@@ -56,7 +56,6 @@ struct Checked {
     usable: bool,
     memory: Vec<BudgetRow>,
     memory_bytes: u64,
-    output_bytes_worst: u64,
     disk_bytes: u64,
 }
 
@@ -94,14 +93,11 @@ fn check(file: &PathBuf) -> Result<Checked, Failure> {
     let budget = memory_budget(&config);
     let memory: Vec<BudgetRow> =
         budget.iter().map(|share| BudgetRow { what: share.what, bytes: share.bytes }).collect();
-    let connections =
-        u64::from(config.limits.connections).saturating_mul(u64::from(config.shards.max(1)));
     Ok(Checked {
         file: file.display().to_string(),
         usable: true,
         memory_bytes: memory_bytes_max(&budget),
         memory,
-        output_bytes_worst: connections.saturating_mul(config.limits.output_bytes),
         disk_bytes: config.storage.limit_bytes,
     })
 }
@@ -170,7 +166,6 @@ impl Report for Checked {
     fn describe(&self) -> String {
         let sums = fields(&[
             ("memory in all", bytes_text(self.memory_bytes)),
-            ("and if no peer read", bytes_text(self.output_bytes_worst)),
             ("disk", bytes_text(self.disk_bytes)),
         ]);
         format!("{}: usable\n\n{}\n\n{sums}", self.file, table(&self.memory))

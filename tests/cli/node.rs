@@ -32,7 +32,20 @@ pub(crate) struct Node {
 
 /// The program under test, without what the environment says.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_defibus"));
+    program_under(&[])
+}
+
+/// The same, started by `under`: a command that takes another one and becomes it.
+pub(crate) fn program_under(under: &[&str]) -> Command {
+    let binary = env!("CARGO_BIN_EXE_defibus");
+    let mut command = match under {
+        [] => Command::new(binary),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(binary);
+            command
+        }
+    };
     for (name, _) in std::env::vars() {
         if name.starts_with("DEFIBUS_") {
             command.env_remove(name);
@@ -40,6 +53,12 @@ pub(crate) fn program() -> Command {
     }
     command.stdin(Stdio::null());
     command
+}
+
+/// Sends a signal, as `kill` names it, to a process of ours.
+pub(crate) fn signal(name: &str, pid: u32) {
+    let sent = Command::new("kill").args([name, &pid.to_string()]).status();
+    assert!(sent.expect("kill can be run").success(), "kill {name} {pid}");
 }
 
 /// Runs the program to its end.
@@ -98,14 +117,19 @@ impl Node {
         options: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
-        let mut command = program();
-        command.args(["dev", "-o", "jsonl", "--idle", "block"]);
-        command.arg("--data").arg(data.path()).args(options);
-        if !options.contains(&"--listen") {
-            command.args(["--listen", "127.0.0.1:0"]);
-        }
+        let mut command = Self::dev(program(), data.path(), options);
         command.envs(environment.iter().copied());
         Self::launch(command, data)
+    }
+
+    /// `program dev` on this directory, on free ports.
+    pub(crate) fn dev(mut program: Command, data: &Path, options: &[&str]) -> Command {
+        program.args(["dev", "-o", "jsonl", "--idle", "block"]);
+        program.arg("--data").arg(data).args(options);
+        if !options.contains(&"--listen") {
+            program.args(["--listen", "127.0.0.1:0"]);
+        }
+        program
     }
 
     /// What `command` starts; `data` goes with it.
@@ -158,11 +182,19 @@ impl Node {
         (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends SIGTERM and waits for the end; the directory stays.
-    pub(crate) fn terminate(mut self) -> (Option<i32>, TempDir) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
-        assert!(sent.success());
+    pub(crate) fn terminate(self) -> (Option<i32>, TempDir) {
+        signal("-TERM", self.pid());
+        self.end()
+    }
+
+    /// Waits for an end that was asked for or must come; the directory stays.
+    pub(crate) fn end(mut self) -> (Option<i32>, TempDir) {
         let status = self.child.wait().expect("our own child");
         let data = std::mem::replace(&mut self.data, TempDir::new().expect("a directory"));
         (status.code(), data)

@@ -123,7 +123,9 @@ impl Shelf {
             self.publish(QUEUE, if number % 3 == 0 { number / 3 + 1 } else { 0 });
             self.run();
             if number % 8 == 7 {
-                self.store.note_catalog(format!("change {number}").as_bytes()).expect("room");
+                self.store
+                    .note_catalog(format!("change {number}").as_bytes(), false)
+                    .expect("room");
                 self.store.ack(QUEUE, GROUP, epoch, &[Offset(number)]).expect("visible");
             }
             if number == RECORDS / 2 {

@@ -13,19 +13,26 @@ use crate::receipt::{Receipt, Ticket};
 use crate::record::NewRecord;
 use crate::session::lane::{Lane, Settled};
 use std::collections::VecDeque;
+use wire::error::Retry;
 use wire::limits::SECTION_RECORDS_MAX;
 use wire::record::{
     Properties, RECORD_HEADER_BYTES, Record, RecordError, write_property, write_record,
 };
 use wire::{Epoch, ErrorCode, ProducerId, QueueId, ShardId};
 
+/// How long a producer that was refused a new epoch waits at least before it asks again, in milliseconds.
+const REOPEN_PAUSE_MS: u64 = 100;
+
 /// Where a producer stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Waiting for the topic's route.
     Routing,
-    /// An id or a new epoch is to be asked for.
-    Opening,
+    /// An id or a new epoch is to be asked for, not before this, monotonic.
+    Opening {
+        /// 0: at once.
+        at_ns: u64,
+    },
     /// Asked, not answered.
     Asked,
     /// In use.
@@ -44,6 +51,8 @@ pub(crate) struct ProducerState {
     pub(crate) lanes: Vec<Lane>,
     /// Something was refused in a way only a new epoch mends.
     epoch_is_spent: bool,
+    /// It was open before: having no room at this moment is no reason to give up.
+    was_open: bool,
     settled: VecDeque<Settled>,
     turn: usize,
     next_ticket: u64,
@@ -62,6 +71,7 @@ impl ProducerState {
             epoch: Epoch(0),
             lanes: Vec::new(),
             epoch_is_spent: false,
+            was_open: false,
             settled: VecDeque::new(),
             turn: 0,
             next_ticket: 0,
@@ -74,7 +84,7 @@ impl ProducerState {
     /// The topic's queues, by number.
     pub(crate) fn routed(&mut self, queues: &[(QueueId, ShardId)]) {
         self.lanes = queues.iter().map(|(queue, shard)| Lane::new(*queue, *shard)).collect();
-        self.phase = if self.config.idempotent { Phase::Opening } else { Phase::Open };
+        self.phase = if self.config.idempotent { Phase::Opening { at_ns: 0 } } else { Phase::Open };
     }
 
     /// The node gave an id, or the next epoch of it.
@@ -82,6 +92,7 @@ impl ProducerState {
         self.id = id;
         self.epoch = epoch;
         self.phase = Phase::Open;
+        self.was_open = true;
         self.epoch_is_spent = false;
         for lane in &mut self.lanes {
             self.window_bytes -= lane.restart(&mut self.settled);
@@ -89,12 +100,23 @@ impl ProducerState {
     }
 
     /// The node gave none.
-    pub(crate) fn not_opened(&mut self, refusal: Refusal) {
+    pub(crate) fn not_opened(&mut self, refusal: Refusal, now_ns: u64) {
         if refusal.code == ErrorCode::UnknownProducer && self.id != ProducerId(0) {
             self.id = ProducerId(0); // forgotten: a new id, under which nothing was sent yet
-            self.phase = Phase::Opening;
+            self.phase = Phase::Opening { at_ns: 0 };
+        } else if self.was_open && refusal.code.retry() != Retry::No {
+            self.refuse_all(&refusal);
+            let pause_ms = u64::from(refusal.retry_after_ms).max(REOPEN_PAUSE_MS);
+            self.phase = Phase::Opening { at_ns: now_ns.saturating_add(pause_ms * 1_000_000) };
         } else {
             self.end(refusal);
+        }
+    }
+
+    /// What waits is refused: the node has no room for it now.
+    fn refuse_all(&mut self, refusal: &Refusal) {
+        for lane in &mut self.lanes {
+            self.window_bytes -= lane.end(refusal, &mut self.settled);
         }
     }
 
@@ -224,11 +246,17 @@ impl ProducerState {
         self.lanes.iter().map(Lane::wake_ns).min().unwrap_or(u64::MAX)
     }
 
+    /// When a new epoch is to be asked for, monotonic.
+    pub(crate) fn opening_ns(&self) -> u64 {
+        match self.phase {
+            Phase::Opening { at_ns } => at_ns,
+            Phase::Routing | Phase::Asked | Phase::Open | Phase::Ended(_) => u64::MAX,
+        }
+    }
+
     /// Nothing can be sent any more.
     pub(crate) fn end(&mut self, refusal: Refusal) {
-        for lane in &mut self.lanes {
-            self.window_bytes -= lane.end(&refusal, &mut self.settled);
-        }
+        self.refuse_all(&refusal);
         self.phase = Phase::Ended(CallError::Refused(refusal));
     }
 
@@ -265,7 +293,7 @@ impl ProducerState {
         }
         let quiet = || self.lanes.iter().all(Lane::is_quiet);
         if self.epoch_is_spent && self.phase == Phase::Open && quiet() {
-            self.phase = Phase::Opening;
+            self.phase = Phase::Opening { at_ns: 0 };
         }
     }
 

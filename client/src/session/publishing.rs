@@ -32,7 +32,7 @@ impl Session {
         match &self.producers.get(key)?.phase {
             Phase::Open => Some(Ok(())),
             Phase::Ended(error) => Some(Err(error.clone())),
-            Phase::Routing | Phase::Opening | Phase::Asked => None,
+            Phase::Routing | Phase::Opening { .. } | Phase::Asked => None,
         }
     }
 
@@ -84,7 +84,8 @@ impl Session {
             from = key + 1;
             let Some(producer) = self.producers.get_mut(key) else { continue };
             match producer.phase {
-                Phase::Opening => self.ask_for_epoch(key),
+                Phase::Opening { at_ns } if at_ns > self.now.mono_ns => {}
+                Phase::Opening { .. } => self.ask_for_epoch(key),
                 Phase::Open => {
                     producer.seal_open(false);
                     for lane in 0..self.producers.get(key).map_or(0, |of| of.lanes.len()) {
@@ -177,7 +178,9 @@ impl Session {
 
     pub(super) fn producer_not_opened(&mut self, key: usize, refusal: Refusal) {
         if let Some(producer) = self.producers.get_mut(key) {
-            producer.not_opened(refusal);
+            producer.not_opened(refusal, self.now.mono_ns);
+            let opening_ns = producer.opening_ns();
+            self.wake_at(opening_ns);
         }
     }
 
@@ -186,7 +189,7 @@ impl Session {
         if let Some(producer) = self.producers.get_mut(key)
             && producer.phase == Phase::Asked
         {
-            producer.phase = Phase::Opening;
+            producer.phase = Phase::Opening { at_ns: 0 };
         }
     }
 

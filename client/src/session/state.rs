@@ -154,12 +154,13 @@ impl Session {
         }
         self.ended = ended;
         let mut wake_ns = self.pending.earliest_ns();
-        for (_, producer) in self.producers.iter_mut() {
-            producer.tick(now_ns);
-            wake_ns = wake_ns.min(producer.wake_ns());
-        }
         // Without the home connection nothing can be registered: its Welcome wakes, not the clock.
         let registers = self.connections[HOME].is_ready();
+        for (_, producer) in self.producers.iter_mut() {
+            producer.tick(now_ns);
+            let opening_ns = if registers { producer.opening_ns() } else { u64::MAX };
+            wake_ns = wake_ns.min(producer.wake_ns()).min(opening_ns);
+        }
         for (_, consumer) in self.consumers.iter_mut() {
             consumer.tick(now_ns);
             let at_ns = if registers { consumer.wake_ns() } else { u64::MAX };

@@ -51,6 +51,8 @@ pub(crate) struct FakeNode {
     pub(crate) answers_late: bool,
     /// The next publishes meet these; `None`: accepted.
     pub(crate) refusals: VecDeque<Option<ErrorCode>>,
+    /// The next askings for an id or epoch meet these.
+    pub(crate) opening_refusals: VecDeque<ErrorCode>,
     /// Publish frames per connection.
     pub(crate) publishes: BTreeMap<usize, u32>,
     /// Pings heard.
@@ -79,6 +81,7 @@ impl FakeNode {
             recognises: true,
             answers_late: false,
             refusals: VecDeque::new(),
+            opening_refusals: VecDeque::new(),
             publishes: BTreeMap::new(),
             pings: 0,
             requests: 0,
@@ -240,6 +243,10 @@ impl FakeNode {
 
     fn open(&mut self, frame: &Frame<'_>, id: u64, out: &mut Vec<u8>) {
         let asked = frame.read::<table::ProducerOpen<'_>>().expect("valid").producer();
+        if let Some(code) = self.opening_refusals.pop_front() {
+            self.error(code, id, out);
+            return;
+        }
         let producer = if asked == 0 { self.epochs.len() as u64 + 1 } else { asked };
         let epoch = self.epochs.entry(producer).or_default();
         *epoch += 1;

@@ -91,14 +91,25 @@ impl Connection {
     /// Queues bytes; `false` when more than `bytes_max` would wait.
     #[must_use]
     pub(super) fn queue(&mut self, bytes: &[u8], bytes_max: usize, memory: &mut Memory) -> bool {
-        if self.sending_bytes + self.queued.len() + bytes.len() > bytes_max {
+        if self.output_bytes() + bytes.len() > bytes_max {
             return false;
         }
+        memory.charge_output(bytes.len());
         if self.queued.capacity() == 0 {
             self.queued = memory.take();
         }
         self.queued.extend_from_slice(bytes);
         true
+    }
+
+    /// Bytes queued and being sent.
+    pub(super) fn output_bytes(&self) -> usize {
+        self.sending_bytes + self.queued.len()
+    }
+
+    /// Whether its output is among that of all: until it is cut off.
+    pub(super) fn is_counted(&self) -> bool {
+        !matches!(self.life, Life::Aborting | Life::Closing)
     }
 
     /// Whether everything was sent.
@@ -152,6 +163,15 @@ impl Connections {
             self.slots[id.slot as usize].connection = None;
             self.unused.push(id.slot);
         }
+    }
+
+    /// The open one with the most output; `None`: nobody waits for any.
+    pub(super) fn longest_output(&self) -> Option<ConnectionId> {
+        let bytes = |id: &ConnectionId| {
+            let open = self.get(*id).filter(|connection| connection.life == Life::Open);
+            open.map_or(0, Connection::output_bytes)
+        };
+        self.ids().max_by_key(bytes).filter(|id| bytes(id) > 0)
     }
 
     /// All that are there, by slot.

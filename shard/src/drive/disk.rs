@@ -21,8 +21,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 
-/// Files kept open at once.
-const FILES_MAX: usize = 64;
 /// A node without a data directory.
 const NO_DATA: IoFault = IoFault::Errno(libc::ENODEV);
 
@@ -71,13 +69,15 @@ pub(super) struct Disk {
     dir: Option<ShardDir>,
     helper: Option<Helper>,
     files: BTreeMap<FileId, Opened>,
+    files_max: usize,
     uses: u64,
     flush: Option<Flush>,
 }
 
 impl Disk {
-    pub(super) fn new(dir: Option<ShardDir>, helper: Option<Helper>) -> Self {
-        Self { dir, helper, files: BTreeMap::new(), uses: 0, flush: None }
+    /// Keeps at most `files_max` files open.
+    pub(super) fn new(dir: Option<ShardDir>, helper: Option<Helper>, files_max: usize) -> Self {
+        Self { dir, helper, files: BTreeMap::new(), files_max, uses: 0, flush: None }
     }
 
     /// Whether a flush is in flight.
@@ -99,7 +99,7 @@ impl Disk {
     }
 
     fn keep(&mut self, id: FileId, file: File) {
-        if self.files.len() >= FILES_MAX {
+        if self.files.len() >= self.files_max {
             let oldest = self.files.iter().min_by_key(|(_, opened)| opened.used).map(|(id, _)| *id);
             oldest.map(|id| self.files.remove(&id));
         }

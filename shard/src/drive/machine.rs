@@ -2,7 +2,7 @@
 
 use super::Tag;
 use super::answer;
-use super::connection::{Connections, Life, NEVER_NS};
+use super::connection::{Connection, Connections, Life, NEVER_NS};
 use super::disk::{Disk, FlushOrder};
 use super::memory::Memory;
 use crate::config::NodeMachine;
@@ -124,10 +124,23 @@ impl<M> Machine<M> {
         }
         if connection.queue(bytes, self.config.output_bytes_max, &mut self.memory) {
             self.touch(id);
+            self.limit_output();
         } else {
-            self.counters.slow_consumers += 1;
-            self.end(id, CloseCause::SlowConsumer);
+            self.end_slow(id);
         }
+    }
+
+    /// While all outputs together are too long, the longest one goes: nobody else pays for it.
+    fn limit_output(&mut self) {
+        while self.memory.output_bytes() > self.config.output_total_bytes_max {
+            let Some(longest) = self.connections.longest_output() else { return };
+            self.end_slow(longest);
+        }
+    }
+
+    fn end_slow(&mut self, id: ConnectionId) {
+        self.counters.slow_consumers += 1;
+        self.end(id, CloseCause::SlowConsumer);
     }
 
     fn hold(&mut self, id: ConnectionId) {
@@ -194,7 +207,8 @@ impl<M> Machine<M> {
 
     /// Ends a connection with these bytes as the last words; none if its output is full.
     pub(super) fn end_saying(&mut self, id: ConnectionId, cause: CloseCause, words: Vec<u8>) {
-        if let Some(connection) = self.connections.get_mut(id) {
+        let open = |connection: &&mut Connection| connection.life == Life::Open;
+        if let Some(connection) = self.connections.get_mut(id).filter(open) {
             let _is_full = connection.queue(&words, self.config.output_bytes_max, &mut self.memory);
         }
         self.memory.give(words);
@@ -208,6 +222,10 @@ impl<M> Machine<M> {
             return;
         }
         connection.life = Life::Aborting;
+        self.memory.discharge_output(connection.output_bytes());
+        // At once: many may be cut off in one turn, to have room for others.
+        let unsent = std::mem::take(&mut connection.queued);
+        self.memory.give(unsent);
         if connection.receive.is_some() || connection.sending_bytes > 0 {
             connection.operations += 1;
             self.ring

@@ -10,6 +10,8 @@ const SPARE_BYTES_EACH_MAX: usize = 2 << 20;
 pub(super) struct Memory {
     assembly_bytes_left: usize,
     spill_bytes_left: usize,
+    /// Queued and being sent, to connections that are not cut off.
+    output_bytes: usize,
     spares: Vec<Vec<u8>>,
     spare_bytes: usize,
 }
@@ -19,6 +21,7 @@ impl Memory {
         Self {
             assembly_bytes_left: assembly_bytes_max,
             spill_bytes_left: spill_bytes_max,
+            output_bytes: 0,
             spares: Vec::new(),
             spare_bytes: 0,
         }
@@ -42,6 +45,20 @@ impl Memory {
 
     pub(super) fn discharge_spill(&mut self, bytes: usize) {
         self.spill_bytes_left += bytes;
+    }
+
+    /// Counts `bytes` queued to a connection.
+    pub(super) fn charge_output(&mut self, bytes: usize) {
+        self.output_bytes += bytes;
+    }
+
+    pub(super) fn discharge_output(&mut self, bytes: usize) {
+        self.output_bytes -= bytes;
+    }
+
+    /// Bytes queued to all connections.
+    pub(super) fn output_bytes(&self) -> usize {
+        self.output_bytes
     }
 
     /// An empty list, with memory if there is a spare one.

@@ -112,13 +112,19 @@ impl<M> Machine<M> {
         let Held::Sent(bytes, from) = completion.held else { return };
         let Ok(sent) = usize::try_from(completion.result) else {
             connection.operations -= 1;
-            connection.sending_bytes = 0;
+            let unsent_bytes = std::mem::take(&mut connection.sending_bytes);
+            if connection.is_counted() {
+                self.memory.discharge_output(unsent_bytes);
+            }
             self.memory.give(bytes);
             self.touch(id);
             return self.peer_gone(id);
         };
         self.counters.sent_bytes += sent as u64;
         connection.sending_bytes -= sent;
+        if connection.is_counted() {
+            self.memory.discharge_output(sent);
+        }
         if connection.sending_bytes > 0 {
             let (socket, from) = (connection.socket, from + sent);
             self.ring.push(Tag::Send(id), Operation::Send { socket, bytes, from });

@@ -108,8 +108,6 @@ impl<M> Machine<M> {
         if connection.receive.is_none() && connection.operations == 0 {
             connection.life = Life::Closing;
             connection.operations = 1;
-            let queued = std::mem::take(&mut connection.queued);
-            self.memory.give(queued);
             self.ring.push(Tag::Closed(id), Operation::Close(connection.socket));
         }
     }

@@ -62,6 +62,15 @@ pub(crate) fn memlock_limit() -> u64 {
     limit(libc::RLIMIT_MEMLOCK).0
 }
 
+/// Whether this process may lock as much memory as it likes: `CAP_IPC_LOCK`, as `/proc` tells.
+pub(crate) fn may_lock_memory() -> bool {
+    const IPC_LOCK: u32 = 14;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> IPC_LOCK & 1 == 1)
+}
+
 fn limit(which: libc::__rlimit_resource_t) -> (u64, u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes one rlimit to a place that is one and lives through the call.

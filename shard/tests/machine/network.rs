@@ -165,6 +165,40 @@ fn a_held_connection_is_not_read_without_end() {
     running.stop();
 }
 
+/// None of them is over its own bound: what is bounded is all of them together.
+#[test]
+fn when_many_do_not_read_the_longest_outputs_go() {
+    let config =
+        NodeMachine { output_bytes_max: 16 << 20, output_total_bytes_max: 14 << 20, ..config() };
+    let (seen, causes) = mpsc::channel();
+    let running = run(&config, move |_, event, effects| match event {
+        Event::Frame { connection, frame } if frame.header.request_id > 0 => {
+            for _ in 0..frame.header.request_id {
+                effects.send(connection, |out| {
+                    out.extend_from_slice(&super::frame(Kind::Pong, 1, &vec![0; 1_000_000]));
+                });
+            }
+        }
+        Event::Closed { cause, .. } => seen.send(cause).expect("the test listens"),
+        event => echo(&event, effects),
+    });
+    let mut modest = connect(running.address);
+    send(&mut modest, &frame(Kind::Ping, 1, &[]));
+    let greedy: Vec<_> = (0..3)
+        .map(|_| {
+            let mut stream = connect(running.address);
+            send(&mut stream, &frame(Kind::Ping, 12, &[]));
+            stream
+        })
+        .collect();
+    assert_eq!(causes.recv().expect("told"), CloseCause::SlowConsumer);
+    assert_eq!(causes.recv().expect("told"), CloseCause::SlowConsumer);
+    assert_eq!(read_frame(&mut modest).1.len(), 1_000_000, "the modest one has its answer");
+    let counters = running.stop();
+    assert_eq!(counters.slow_consumers, 2);
+    drop(greedy);
+}
+
 #[test]
 fn a_peer_that_does_not_read_is_closed_and_others_are_served() {
     let config = NodeMachine { output_bytes_max: 1 << 20, ..config() };

@@ -71,6 +71,22 @@ fn a_frame_held_for_a_full_mailbox_waits_for_the_clock_and_keeps_nobody_busy() {
 }
 
 #[test]
+fn a_node_that_was_stopped_hears_its_peers_before_it_judges_them() {
+    let mut house = House::new(1);
+    let (silent, speaks) = (house.connect(0), house.connect(0));
+    house.advance(SECOND_NS);
+    house.pause(30 * SECOND_NS);
+    assert!(!house.is_closed(silent) && !house.is_closed(speaks));
+    house.ask(speaks, Kind::TopicList, |builder| {
+        table::TopicList::create(builder, &table::TopicListArgs::default())
+    });
+    assert_eq!(house.next(speaks).kind(), Kind::TopicListing);
+    house.advance(SECOND_NS);
+    check_last_word(&mut house, silent, ErrorCode::HeartbeatLost);
+    assert!(!house.is_closed(speaks));
+}
+
+#[test]
 fn a_node_that_stops_says_goodbye_and_ends_when_its_disks_are_done() {
     let mut house = House::new(2);
     let peer = house.connect(1);

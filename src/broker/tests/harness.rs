@@ -256,6 +256,12 @@ impl House {
         self.run();
     }
 
+    /// The whole node is stopped for a while: time passes, and its timers are late.
+    pub(crate) fn pause(&mut self, span_ns: u64) {
+        self.pass_to(self.now.mono_ns + span_ns);
+        self.advance(0);
+    }
+
     /// Monotonic now, in nanoseconds.
     pub(crate) fn now_ns(&self) -> u64 {
         self.now.mono_ns

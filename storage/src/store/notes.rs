@@ -56,16 +56,22 @@ impl Notes {
 }
 
 impl Store {
-    /// Notes a catalog change (shard 0).
+    /// Notes a catalog change (shard 0). One that `serves_publishing` is refused where a publish is:
+    /// what is left then is for those who consume and delete.
     ///
     /// # Errors
     /// `Busy`: again after the flush. `StorageFull`: no room on the disk, the
     /// change is larger than a batch, or all changes together exceed 64 MiB.
-    pub fn note_catalog(&mut self, change: &[u8]) -> Result<LogIndex, NoteRefused> {
+    pub fn note_catalog(
+        &mut self,
+        change: &[u8],
+        serves_publishing: bool,
+    ) -> Result<LogIndex, NoteRefused> {
         if self.catalog.bytes + change.len() > CATALOG_BYTES_MAX {
             return Err(NoteRefused::StorageFull);
         }
-        let index = self.append_note(&Note::Catalog(change), Urgency::AtOnce)?;
+        let purpose = if serves_publishing { Purpose::Data } else { Purpose::Note };
+        let index = self.append_note_for(purpose, &Note::Catalog(change), Urgency::AtOnce)?;
         self.catalog.push(change);
         Ok(index)
     }
@@ -95,6 +101,15 @@ impl Store {
         note: &Note<'_>,
         urgency: Urgency,
     ) -> Result<LogIndex, NoteRefused> {
+        self.append_note_for(Purpose::Note, note, urgency)
+    }
+
+    fn append_note_for(
+        &mut self,
+        purpose: Purpose,
+        note: &Note<'_>,
+        urgency: Urgency,
+    ) -> Result<LogIndex, NoteRefused> {
         self.notes.bytes.clear();
         note.write(&mut self.notes.bytes);
         let header = SectionHeader {
@@ -105,7 +120,7 @@ impl Store {
             accepted_ns: self.accepted_ns,
             ..SectionHeader::default()
         };
-        match self.log.append(&header, &self.notes.bytes, Purpose::Note) {
+        match self.log.append(&header, &self.notes.bytes, purpose) {
             Ok(placed) => {
                 self.segments.placed(&placed);
                 self.flush.note(urgency);

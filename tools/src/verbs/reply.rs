@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::output::{Format, Printer, Report, Row, fields};
 use clap::Args;
-use client::{Call, Client, NewRecord, ReplyFate, Responder, ResponderConfig};
+use client::{Call, CallError, Client, NewRecord, ReplyFate, Responder, ResponderConfig};
 use serde::Serialize;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -50,7 +50,7 @@ pub struct With {
 struct Served {
     queue: u16,
     offset: u64,
-    /// What became of the answer; `failed`: the program failed and nothing was answered.
+    /// What became of the answer; `unknown`: the connection broke; `failed`: the program failed and nothing was answered.
     fate: &'static str,
     micros: u64,
 }
@@ -120,11 +120,7 @@ impl Serving<'_> {
             With { .. } => Ok(call.body().to_vec()),
         };
         let fate = match answer {
-            Ok(body) if told => fate_word(self.responder.reply(call, &NewRecord::new(&body))?),
-            Ok(body) => {
-                self.responder.reply_only(call, &NewRecord::new(&body))?;
-                "sent"
-            }
+            Ok(body) => self.answer(call, &NewRecord::new(&body), told)?,
             Err(cause) => {
                 self.summary.failed += 1;
                 globals.talk().say(format_args!("warning: not answered: {cause}"));
@@ -133,6 +129,24 @@ impl Serving<'_> {
         };
         let micros = micros(begun.elapsed());
         Ok(Served { queue: call.queue.number(), offset: call.offset, fate, micros })
+    }
+
+    /// Answers a call. A connection that breaks meanwhile is no reason to serve no more.
+    fn answer(
+        &mut self,
+        call: &Call,
+        record: &NewRecord<'_>,
+        told: bool,
+    ) -> Result<&'static str, CallError> {
+        let fate = if told {
+            self.responder.reply(call, record).map(fate_word)
+        } else {
+            self.responder.reply_only(call, record).map(|()| "sent")
+        };
+        match fate {
+            Err(CallError::Unknown(_) | CallError::NotSent) => Ok("unknown"),
+            fate => fate,
+        }
     }
 
     /// Runs the program on a thread of its own; meanwhile the client stays alive.

@@ -163,6 +163,28 @@ fn a_refused_section_is_the_callers_and_the_next_ones_close_up() {
     }
 }
 
+/// A disk that is full has no room for a new epoch either: that is no end.
+#[test]
+fn a_producer_that_is_not_opened_again_refuses_and_asks_later() {
+    let mut world = World::ready(FakeNode::new(1));
+    let config = config(&world.node);
+    let key = producer(&mut world, config);
+    world.node.refusals = [Some(ErrorCode::UnknownProducer)].into();
+    world.node.opening_refusals = [ErrorCode::StorageFull; 2].into();
+    let mut send = || {
+        let record = NewRecord::new(b"1");
+        world.session.enqueue(key, &record, true).expect("not over");
+        world.until(200, |session| session.producer(key)?.next_settled()).1
+    };
+    for _ in 0..2 {
+        let refused = send().expect_err("no room for an epoch");
+        assert!(matches!(refused, SendError::Refused(no) if no.code == ErrorCode::StorageFull));
+    }
+    send().expect("accepted: there is room again");
+    assert_eq!(world.node.epochs[&1], 2);
+    assert_eq!(world.node.bodies(0).len(), 1);
+}
+
 #[test]
 fn an_overload_is_waited_out_in_order() {
     let mut node = FakeNode::new(1);

@@ -38,7 +38,7 @@ fn live(house: &mut House, round: u64, waiting: &mut Vec<(LogIndex, Told)>, told
         index = Some(at);
     }
     if round.is_multiple_of(3)
-        && let Ok(at) = house.store.note_catalog(b"change")
+        && let Ok(at) = house.store.note_catalog(b"change", false)
     {
         next.catalog += 1;
         index = Some(at);

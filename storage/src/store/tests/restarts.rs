@@ -22,7 +22,8 @@ fn lived_in() -> House {
             let (epoch, _) = house.store.grant(QUEUE, group, Offset(0)).expect("granted");
             house.turn();
             house.store.ack(QUEUE, group, epoch, &[Offset(round / 2)]).expect("acked");
-            house.store.note_catalog(format!("change {round}").as_bytes()).expect("noted");
+            let change = format!("change {round}");
+            house.store.note_catalog(change.as_bytes(), false).expect("noted");
         }
     }
     house.turns(40);
