@@ -90,7 +90,6 @@ pub(crate) struct Contents {
     pub(crate) from: LogIndex,
     pub(crate) segments: Vec<ColdSegment>,
     pub(crate) queues: Vec<(QueueId, Queue)>,
-    pub(crate) queue_stamps: Stamps,
     pub(crate) positions: Positions,
     pub(crate) position_stamps: Stamps,
     pub(crate) windows: Vec<Window>,
@@ -316,7 +315,6 @@ impl Contents {
             }
         }
         match chunk.kind.get() {
-            kind if kind == ChunkKind::Queues as u32 => self.queue_stamps.0.push(stamp),
             kind if kind == ChunkKind::Positions as u32 => self.position_stamps.0.push(stamp),
             kind if kind == ChunkKind::Windows as u32 => self.window_stamps.0.push(stamp),
             kind if kind == ChunkKind::Catalog as u32 => self.catalog_stamps.0.push(stamp),
@@ -350,9 +348,11 @@ impl Contents {
             });
         }
         let reserved_end = Offset(layout.reserved_end.get());
+        let start = Offset(layout.start.get());
         let queue = Queue {
-            start: Offset(layout.start.get()),
-            end: Offset(layout.end.get()),
+            start,
+            // Whatever is said of the end: no offset below the start is given out again.
+            end: start.max(Offset(layout.end.get())),
             index: QueueIndex { runs, entries: VecDeque::new() },
             memory: (reserved_end > Offset(0))
                 .then(|| Box::new(MemoryRing::recovered(reserved_end))),

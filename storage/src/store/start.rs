@@ -33,7 +33,6 @@ use wire::{LogIndex, Offset, ProducerId, QueueId};
 /// State as far as it is replayed.
 struct Replay {
     queues: BTreeMap<QueueId, Queue>,
-    queue_stamps: Stamps,
     positions: Positions,
     position_stamps: Stamps,
     dedup: Dedup,
@@ -149,7 +148,6 @@ impl Replay {
         contents.catalog.iter().for_each(|change| catalog.push(change));
         Self {
             queues,
-            queue_stamps: contents.queue_stamps,
             positions: contents.positions,
             position_stamps: contents.position_stamps,
             dedup,
@@ -195,9 +193,8 @@ impl Replay {
         });
         let end = header.first_offset.plus(u64::from(header.count));
         queue.damages = self.damages;
-        if self.queue_stamps.applies((header.queue.0, 0), index) {
-            queue.end = queue.end.max(end);
-        }
+        // Also where the snapshot says that it contains this: no offset that is in the log is given out again.
+        queue.end = queue.end.max(end);
         let pair = (header.producer.0, header.queue.0);
         if header.producer != ProducerId(0) && self.window_stamps.applies(pair, index) {
             let claim = Claim {
