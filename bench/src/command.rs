@@ -1,18 +1,23 @@
 //! Command: the verbs of `defibus bench`, and running one of them.
 
-use crate::floor::{self, Cores, Trips, Wait};
+use crate::floor::{self, Cores, Stream, Trips, Wait};
 use crate::measured::Measured;
 use crate::publish::{self, Publishes};
 use crate::rpc::{self, Requests};
 use clap::{Args, Subcommand};
 use client::error::{BeginError, CallError, ConnectError, ConsumeError, SendError};
+use shard::floor::Keeping;
 use shard::{FileFault, StartError};
 use std::path::PathBuf;
+
+/// A section of usual length, and how often it is copied at most.
+const COPY_BYTES: usize = 16 << 10;
+const COPIES_MAX: usize = 100_000;
 
 /// What is measured.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Work {
-    /// What the machine costs with nothing of the bus: echo, two hops, write and fdatasync
+    /// What the machine costs with nothing of the bus: echo, two hops, write and fdatasync, a log
     Floor(FloorOptions),
     /// Requests through a node, one at a time, beside the floor's two hops of the same run
     Rpc(RpcOptions),
@@ -50,7 +55,19 @@ pub struct FloorOptions {
     /// Flushes
     #[arg(long, default_value_t = 5000, value_parser = count)]
     pub flushes: usize,
-    /// Folder of the file that is written and synced: on the disk the node uses
+    /// Length of a record of the log floors, in bytes
+    #[arg(long, default_value_t = 256, value_parser = message_bytes)]
+    pub record_size: usize,
+    /// Records in a frame of the log floors
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub batch: u32,
+    /// Records in flight of the log floors
+    #[arg(long, default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub in_flight: u32,
+    /// Records of each log floor
+    #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub records: u64,
+    /// Folder of the files that are written and synced: on the disk the node uses
     #[arg(long, default_value = ".")]
     pub dir: PathBuf,
 }
@@ -157,7 +174,25 @@ fn run_floor(options: &FloorOptions) -> Result<Vec<Measured>, BenchError> {
     let trips = options.ends.trips(options.size, options.count)?;
     // The flush first: the others pin this thread, and the kernel's sync threads with it.
     let flush = floor::flush(&options.dir, options.flushes)?;
-    Ok(vec![floor::echo(trips)?, floor::two_hops(trips)?, flush])
+    let mut floors = vec![floor::echo(trips)?, floor::two_hops(trips)?, flush];
+    let copies = options.count.min(COPIES_MAX);
+    floors.push(floor::copy_and_check(COPY_BYTES, copies, trips.cores.client));
+    for keeping in [Keeping::Written, Keeping::Synced, Keeping::Fresh] {
+        floors.push(floor::log(&options.dir, keeping, options.stream(trips.cores))?);
+    }
+    Ok(floors)
+}
+
+impl FloorOptions {
+    fn stream(&self, cores: Cores) -> Stream {
+        Stream {
+            record_bytes: self.record_size,
+            frame_records: self.batch,
+            window_records: self.in_flight.max(self.batch),
+            count: self.records,
+            cores,
+        }
+    }
 }
 
 fn run_rpc(options: &RpcOptions, server: &str) -> Result<Vec<Measured>, BenchError> {

@@ -5,6 +5,9 @@
 //! | echo: one message over loopback and back | one round trip of any client |
 //! | two hops: requester, server, responder and back | a request and its reply |
 //! | flush: one block written and synced | a durable publish, together with an echo |
+//! | log: frames checked, gathered and written, a window of them in flight | publishing in a pipeline |
+//! | log, fresh segments: the same, with the making of the segments | the same for as long as it lasts |
+//! | copy and check: a section copied and its checksum taken, in memory | every byte that is published |
 //!
 //! The server is `shard::floor`: the ring of the machine with its settings and
 //! nothing above it. Both client ends of two hops are on one thread, as in `rpc`.
@@ -14,7 +17,9 @@ use crate::command::BenchError;
 use crate::measured::{Measured, Spans};
 use clap::ValueEnum;
 use shard::Idle;
-use shard::floor::{Hops, RoundTrips, flushes, round_trips, serve};
+use shard::floor::{
+    Hops, Keeping, Pipelined, RoundTrips, copies, flushes, pipeline, round_trips, serve, serve_log,
+};
 use std::path::Path;
 use std::time::Duration;
 
@@ -81,6 +86,52 @@ pub fn flush(folder: &Path, count: usize) -> Result<Measured, BenchError> {
     let spans = flushes(folder, BLOCK_BYTES, count).map_err(BenchError::Disk)?;
     let setting = format!("{BLOCK_BYTES} B, write + fdatasync");
     Ok(line("flush floor", setting, &spans, begun.elapsed()))
+}
+
+/// How a pipeline is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
+    /// Length of a record, in bytes.
+    pub record_bytes: usize,
+    /// Records in a frame.
+    pub frame_records: u32,
+    /// Records in flight.
+    pub window_records: u32,
+    /// Records that count; a tenth of them more warm up.
+    pub count: u64,
+    /// Where the two ends run.
+    pub cores: Cores,
+}
+
+/// Frames checked, copied into a log in `folder`, written as `keeping` says and answered. Counts records.
+pub fn log(folder: &Path, keeping: Keeping, stream: Stream) -> Result<Measured, BenchError> {
+    let Stream { record_bytes, frame_records, window_records, count, cores } = stream;
+    // A loop that polls would keep the kernel's sync threads from their core.
+    let server =
+        serve_log(folder, keeping, Idle::Block, cores.server).map_err(BenchError::Machine)?;
+    pin(cores.client);
+    let address = server.address();
+    let counts = (count / 10, count);
+    let order = Pipelined { address, record_bytes, frame_records, window_records, counts };
+    let measured = pipeline(&order);
+    server.stop();
+    let measured = measured.map_err(BenchError::Network)?;
+    let work = match keeping {
+        Keeping::Written => "log floor, not synced",
+        Keeping::Synced => "log floor, synced",
+        Keeping::Fresh => "log floor, fresh segments",
+    };
+    let setting = format!("{record_bytes} B, batch {frame_records}, in flight {window_records}");
+    let took = Duration::from_nanos(measured.whole_ns);
+    Ok(line(work, setting, &measured.frames_ns, took).of_records(count, took))
+}
+
+/// A section of `bytes` copied and its checksum taken, `count` times.
+pub fn copy_and_check(bytes: usize, count: usize, core: Option<usize>) -> Measured {
+    pin(core);
+    let begun = Moment::now();
+    let spans = copies(bytes, count);
+    line("copy and check floor", format!("{bytes} B"), &spans, begun.elapsed())
 }
 
 fn measure(work: &str, hops: Hops, trips: Trips) -> Result<Measured, BenchError> {

@@ -66,6 +66,14 @@ impl Measured {
         }
     }
 
+    /// The same line, counting `count` records in `took` where a span is of several.
+    #[must_use]
+    pub fn of_records(mut self, count: u64, took: Duration) -> Self {
+        self.count = count;
+        self.per_second = (as_f64(count) / took.as_secs_f64().max(1e-9)).round();
+        self
+    }
+
     /// The same line with its ratio to the sum of `floors`.
     #[must_use]
     pub fn beside(mut self, floors: &[&Self]) -> Self {

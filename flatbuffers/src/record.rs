@@ -208,6 +208,11 @@ pub fn check_section(
     Err(RecordError::Count)
 }
 
+/// The checksum of every record: CRC-32 (IEEE).
+pub fn checksum(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}
+
 /// The records of a section whose checksums were verified before, with the length of each.
 pub fn records(section: &[u8]) -> impl Iterator<Item = (Record<'_>, usize)> {
     let mut rest = section;

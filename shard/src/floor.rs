@@ -6,14 +6,23 @@
 //! | `Echo` | the same through `drive`: what the machine itself costs |
 //! | `round_trips` | one client, one message outstanding |
 //! | `flushes` | one aligned write linked to one fdatasync, into blocks filled before |
+//! | `serve_log`, `pipeline` | frames checked, gathered, written, perhaps synced; many in flight |
+//! | `copies` | bytes copied and checked, in memory |
+//! | `mail`, `timer` | single costs, to be counted |
 //!
 //! A measuring stick: it has no bounds to speak of, and trusts its peers.
 
 mod disk;
+mod log;
 mod network;
+mod parts;
+mod pipeline;
 
 pub use disk::flushes;
+pub use log::Keeping;
 pub use network::{FloorServer, Hops, RoundTrips, round_trips, serve};
+pub use parts::{copies, mail, timer};
+pub use pipeline::{Pipelined, PipelinedSpans, pipeline, serve_log};
 
 use crate::core::{Core, Effect, Effects, Event, Now};
 
@@ -58,6 +67,24 @@ mod tests {
             let order =
                 RoundTrips { address: server.address(), hops, spin: false, warm_up: 2, count: 5 };
             assert_eq!(round_trips(&order, &message).expect("measured").len(), 5);
+            server.stop();
+        }
+    }
+
+    #[test]
+    fn a_pipeline_is_answered_whatever_is_kept() {
+        let place = tempfile::tempdir().expect("a place");
+        for keeping in [Keeping::Written, Keeping::Synced, Keeping::Fresh] {
+            let server = serve_log(place.path(), keeping, Idle::Block, None).expect("serves");
+            let order = Pipelined {
+                address: server.address(),
+                record_bytes: 4096,
+                frame_records: 16,
+                window_records: 256,
+                counts: (16, 20_000),
+            };
+            let spans = pipeline(&order).expect("measured");
+            assert!(spans.frames_ns.len() >= 1250 && spans.whole_ns > 0, "{keeping:?}");
             server.stop();
         }
     }

@@ -48,6 +48,14 @@ impl FloorServer {
 /// # Errors
 /// No ring or no socket can be made.
 pub fn serve(hops: Hops, idle: Idle, core: Option<usize>) -> Result<FloorServer, StartError> {
+    start(core, move |listener, stop| run(hops, idle, listener, stop))
+}
+
+/// Starts a loop on its own thread, with a listener and what stops it.
+pub(super) fn start(
+    core: Option<usize>,
+    run: impl FnOnce(Arc<TcpListener>, Arc<WakeUp>) + Send + 'static,
+) -> Result<FloorServer, StartError> {
     crate::probe::host()?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener =
@@ -60,7 +68,7 @@ pub fn serve(hops: Hops, idle: Idle, core: Option<usize>) -> Result<FloorServer,
         if let Some(core) = core {
             core_affinity::set_for_current(core_affinity::CoreId { id: core });
         }
-        run(hops, idle, Arc::new(listener), stop);
+        run(Arc::new(listener), stop);
     });
     let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(libc::EAGAIN);
     let thread = thread
@@ -151,7 +159,8 @@ fn take(completion: Completion<Tag>, hops: Hops, ring: &mut Ring<Tag>, peers: &m
     }
 }
 
-fn wait(ring: &mut Ring<Tag>, idle: Idle) {
+/// Starts what is queued and waits for a completion, as `idle` says.
+pub(super) fn wait<T: Copy>(ring: &mut Ring<T>, idle: Idle) {
     if idle == Idle::Block {
         return ring.wait(None);
     }

@@ -4,7 +4,7 @@
 //! steps are counted and named, so that a green line never hides one.
 
 use crate::process::{cargo, output, passes, say};
-use crate::{codegen, tidy};
+use crate::{codegen, instructions, tidy};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
     ("doc", doc),
     ("client", client),
     ("sim", sim),
+    ("instructions", |root| instructions::run(root, &[])),
     ("codegen", codegen_drift),
 ];
 
@@ -86,9 +87,9 @@ fn summary(ends: &[(&str, End, Duration)]) -> String {
     let line = |(name, end, took): &(&str, End, Duration)| {
         let seconds = took.as_secs();
         match end {
-            End::Passed => format!("{name:8} passed   {seconds:4} s\n"),
-            End::Failed => format!("{name:8} FAILED   {seconds:4} s\n"),
-            End::Skipped(reason) => format!("{name:8} skipped  {seconds:4} s  {reason}\n"),
+            End::Passed => format!("{name:12} passed   {seconds:4} s\n"),
+            End::Failed => format!("{name:12} FAILED   {seconds:4} s\n"),
+            End::Skipped(reason) => format!("{name:12} skipped  {seconds:4} s  {reason}\n"),
         }
     };
     let lines: Vec<String> = ends.iter().map(line).collect();
@@ -171,7 +172,10 @@ mod tests {
         let names = |steps: &[Step]| steps.iter().map(|(name, _)| *name).collect::<Vec<_>>();
         assert_eq!(all.len(), STEPS.len());
         let some = chosen(&["--except", "test", "--except", "doc"]).expect("known names");
-        assert_eq!(names(&some), ["fmt", "clippy", "tidy", "deny", "client", "sim", "codegen"]);
+        assert_eq!(
+            names(&some),
+            ["fmt", "clippy", "tidy", "deny", "client", "sim", "instructions", "codegen"]
+        );
         assert!(chosen(&["--except", "nothing"]).is_none());
         assert!(chosen(&["test"]).is_none());
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `ci` | the steps of CI, in their order |
 //! | `fix` | the only verb that writes: format and generated code |
+//! | `instructions` | single costs, counted, against what is committed |
 //! | `codegen` | the FlatBuffers tables, made and compared |
 //! | `fuzz` | the fuzz targets under libFuzzer |
 //! | `mutate` | guarantees taken away, to see the simulator notice |
@@ -16,6 +17,7 @@ pub mod ci;
 pub mod codegen;
 pub mod fix;
 pub mod fuzz;
+pub mod instructions;
 pub mod mutate;
 pub mod process;
 pub mod tidy;

@@ -5,13 +5,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 use xtask::process::say;
-use xtask::{ci, codegen, fix, fuzz, mutate, process, tidy};
+use xtask::{ci, codegen, fix, fuzz, instructions, mutate, process, tidy};
 
 const USAGE: &str = "\
 usage: cargo xtask <verb>
   ci [--except STEP]...   what CI runs, in the same order; see `cargo xtask ci --list`
   fix                     the only verb that writes: format and generated code
   tidy                    arrows, sizes, words, laws, links, crate counts
+  instructions [--write]  single costs, counted by callgrind, against bench/instructions.toml
   codegen                 make the FlatBuffers tables again
   sim [ARGUMENT]...       the simulator: --seeds N, or --seed S [--trace]
   fuzz [TARGET] [--minutes N] [--merge]
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["ci", rest @ ..] => ci::run(&root, rest),
         ["fix"] => fix::run(&root),
+        ["instructions", rest @ ..] => instructions::run(&root, rest) != ci::End::Failed,
         ["tidy"] => tidy::run(&root),
         ["codegen"] => run_codegen(&root),
         ["sim", rest @ ..] => ci::simulate(&root, rest),
