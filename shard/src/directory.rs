@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// Copies of the superblock in its file.
 const SUPERBLOCK_COPIES: u64 = 4;
 /// Zeroes written at once when a segment is filled, in bytes.
-const ZERO_BYTES: usize = 1 << 20;
+const ZERO_BYTES: usize = 256 << 10;
 
 /// What a blocking file operation could not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,11 +183,20 @@ impl ShardDir {
     /// # Errors
     /// The disk refuses; a segment that could not be prepared is gone again.
     pub fn apply(&mut self, task: &FileTask) -> Result<(), FileFault> {
+        self.apply_at_pace(task, &mut |_written_bytes| {})
+    }
+
+    /// The same; while zeroes are written over a segment `pause` is called with the bytes written so far.
+    pub(crate) fn apply_at_pace(
+        &mut self,
+        task: &FileTask,
+        pause: &mut dyn FnMut(u64),
+    ) -> Result<(), FileFault> {
         self.last_read = None;
         match task {
             FileTask::Prepare { segment, bytes, zeroed } => {
                 let path = self.path_of(FileId::Segment(*segment));
-                let prepared = self.prepare(&path, *bytes, *zeroed);
+                let prepared = self.prepare(&path, *bytes, zeroed.then_some(pause));
                 if prepared.is_err_and(|fault| fault != FileFault::Errno(libc::EEXIST)) {
                     remove(&path)?;
                 }
@@ -203,7 +212,13 @@ impl ShardDir {
         }
     }
 
-    fn prepare(&self, path: &Path, bytes: u64, zeroed: bool) -> Result<(), FileFault> {
+    /// With a `pause` it is written full of zeroes.
+    fn prepare(
+        &self,
+        path: &Path,
+        bytes: u64,
+        pause: Option<&mut dyn FnMut(u64)>,
+    ) -> Result<(), FileFault> {
         let file =
             self.open_with(OpenOptions::new().read(true).write(true).create_new(true), path)?;
         match host::allocate(&file, bytes) {
@@ -211,8 +226,8 @@ impl ShardDir {
             Err(libc::EOPNOTSUPP) => file.set_len(bytes).map_err(|error| FileFault::of(&error))?,
             Err(errno) => return Err(FileFault::of_errno(errno)),
         }
-        if zeroed {
-            write_zeroes(&file, bytes)?;
+        if let Some(pause) = pause {
+            write_zeroes(&file, bytes, pause)?;
         }
         file.sync_all().map_err(|error| FileFault::of(&error))?;
         sync_folder_of(path)
@@ -243,7 +258,7 @@ impl ShardDir {
     }
 }
 
-fn write_zeroes(file: &File, bytes: u64) -> Result<(), FileFault> {
+fn write_zeroes(file: &File, bytes: u64, pause: &mut dyn FnMut(u64)) -> Result<(), FileFault> {
     let zeroes = Block::zeroed(ZERO_BYTES);
     let mut position = 0;
     while position < bytes {
@@ -251,6 +266,7 @@ fn write_zeroes(file: &File, bytes: u64) -> Result<(), FileFault> {
         file.write_all_at(&zeroes.as_ref()[..rest], position)
             .map_err(|error| FileFault::of(&error))?;
         position += rest as u64;
+        pause(position);
     }
     Ok(())
 }

@@ -2,15 +2,23 @@
 //!
 //! Tasks are done one after another, in order. Both queues are bounded: a task is refused when
 //! there is no room for its answer, so the helper never waits for the shard.
+//!
+//! Zeroes are written over the next segment at a pace, so that the flushes of the present one find the
+//! disk free: twice as fast as storage lets segments of zeroes be used up. Once another task waits, a
+//! burst has begun or the shard is ending: then without a pause.
 
 use crate::core::{FileId, FileTask, IoFault, OperationId};
 use crate::directory::ShardDir;
 use crate::mailbox::Bell;
+use crate::sys::host;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::fs::File;
 use std::sync::Arc;
 use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
 
+/// The pace of zeroes, in bytes per second.
+const ZEROES_BYTES_PER_SECOND: u64 = 128 << 20;
 /// Tasks a shard may have waiting.
 const TASKS_MAX: usize = 256;
 
@@ -116,7 +124,12 @@ impl Work {
     }
 
     fn carry_out(&mut self, operation: OperationId, task: &FileTask) -> Done {
-        let result = self.dir.apply(task);
+        let Self { dir, task_queue, .. } = self;
+        let begun_ns = host::mono_ns();
+        let result = dir.apply_at_pace(task, &mut |written_bytes| {
+            let span_ns = written_bytes * 1_000_000_000 / ZEROES_BYTES_PER_SECOND;
+            rest_until(begun_ns + span_ns, task_queue);
+        });
         let changed = match task {
             FileTask::Prepare { segment, .. } => {
                 let file = FileId::Segment(*segment);
@@ -126,6 +139,17 @@ impl Work {
             FileTask::WriteAt { .. } | FileTask::WriteSuperblock { .. } => None,
         };
         Done { operation, result: result.map_err(IoFault::from), changed }
+    }
+}
+
+/// Rests until then, unless there is something to do.
+fn rest_until(due_ns: u64, task_queue: &Consumer<(OperationId, FileTask)>) {
+    while task_queue.is_empty() && !task_queue.is_abandoned() {
+        let left_ns = due_ns.saturating_sub(host::mono_ns());
+        if left_ns == 0 {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_nanos(left_ns));
     }
 }
 
@@ -157,6 +181,19 @@ mod tests {
         assert!(helper.give(OperationId(3), FileTask::Remove { file: FileId::Segment(1) }));
         drop(helper);
         assert_eq!(dir.again().segments(), Ok(vec![0, 2]));
+    }
+
+    #[test]
+    fn a_slow_task_hurries_when_another_waits_or_the_shard_ends() {
+        let (mut tasks, task_queue) = RingBuffer::new(1);
+        let task = FileTask::Remove { file: FileId::Index(1) };
+        tasks.push((OperationId(1), task)).expect("room for one");
+        rest_until(u64::MAX, &task_queue);
+        let (ended, task_queue) = RingBuffer::new(1);
+        drop(ended);
+        rest_until(u64::MAX, &task_queue);
+        let (_alive, task_queue) = RingBuffer::<(OperationId, FileTask)>::new(1);
+        rest_until(host::mono_ns(), &task_queue);
     }
 
     #[test]
