@@ -116,7 +116,6 @@ impl Stepped {
         self.step(Event::Frame { connection: PEER, frame });
         self.sent = sent;
         self.do_work();
-        self.answer_ping();
     }
 
     /// The node asks now and then whether the peer has read what it was sent.
@@ -205,6 +204,7 @@ impl Stepped {
             let args = table::PublishArgs { queue: queue.0, count, ..Default::default() };
             table::Publish::create(builder, &args)
         });
+        self.answer_ping();
         assert_eq!(self.frames().next().and_then(|frame| frame.kind()), Some(Kind::Receipt));
     }
 

@@ -173,12 +173,6 @@ impl Broker {
             Kind::GroupList => self.first_shard::<table::GroupList<'_>>(frame)?,
             Kind::GroupDescribe => self.first_shard::<table::GroupDescribe<'_>>(frame)?,
             Kind::OffsetsReset => self.first_shard::<table::OffsetsReset<'_>>(frame)?,
-            Kind::Publish => self.place_of_queue(frame.read::<table::Publish<'_>>()?.queue()),
-            Kind::Credit => self.place_of_queue(frame.read::<table::Credit<'_>>()?.queue()),
-            Kind::Ack => self.place_of_queue(frame.read::<table::Ack<'_>>()?.queue()),
-            Kind::Nack => self.place_of_queue(frame.read::<table::Nack<'_>>()?.queue()),
-            Kind::Commit => self.place_of_queue(frame.read::<table::Commit<'_>>()?.queue()),
-            Kind::Fetch => self.place_of_queue(frame.read::<table::Fetch<'_>>()?.queue()),
             Kind::Stats => self.place_of_stats(frame)?,
             Kind::Hello
             | Kind::Ping
@@ -194,6 +188,10 @@ impl Broker {
             | Kind::Request
             | Kind::Reply
             | Kind::Cancel => Place::Here,
+            // Once its table is verified: `handle_of_queue`.
+            Kind::Publish | Kind::Credit | Kind::Ack | Kind::Nack | Kind::Commit | Kind::Fetch => {
+                Place::Here
+            }
             Kind::Welcome
             | Kind::Error
             | Kind::Done
@@ -275,14 +273,11 @@ impl Broker {
             Kind::TopicList => self.on_topic_list(turn, origin, frame.read()?),
             Kind::Route => self.on_route(turn, origin, frame.read()?),
             Kind::ProducerOpen => self.on_producer_open(turn, origin, frame.read()?),
-            Kind::Publish => self.on_publish(turn, origin, frame.read()?, frame.section),
+            Kind::Publish | Kind::Credit | Kind::Ack | Kind::Nack | Kind::Commit | Kind::Fetch => {
+                self.handle_of_queue(turn, origin, &frame, kind)
+            }
             Kind::Subscribe => self.on_subscribe(turn, origin, frame.read()?),
             Kind::Unsubscribe => self.on_unsubscribe(turn, origin, frame.read()?),
-            Kind::Credit => self.on_credit(turn, origin, frame.read()?),
-            Kind::Ack => self.on_ack(turn, origin, frame.read()?),
-            Kind::Nack => self.on_nack(turn, origin, frame.read()?),
-            Kind::Commit => self.on_commit(turn, origin, frame.read()?),
-            Kind::Fetch => self.on_fetch(turn, origin, frame.read()?),
             Kind::Offsets => self.on_offsets(turn, origin, frame.read()?),
             Kind::OffsetsReset => self.on_offsets_reset(turn, origin, frame.read()?),
             Kind::GroupList => self.on_group_list(turn, origin, frame.read()?),
@@ -296,6 +291,38 @@ impl Broker {
                 Ok(())
             }
             Kind::Stats => self.on_stats(turn, origin, frame.read()?),
+            other => Err(Refusal::UnknownKind(other as u8)),
+        }
+    }
+
+    /// Frames about one queue: on its shard, or sent on to it. Their table says which, and is verified once.
+    fn handle_of_queue(
+        &mut self,
+        turn: &mut Turn<'_>,
+        origin: Origin,
+        frame: &Frame<'_>,
+        kind: Kind,
+    ) -> Result<(), Refusal> {
+        /// One kind's table, where it is to be handled, and its handler.
+        macro_rules! on_its_shard {
+            ($table:ident, |$read:ident| $handled:expr) => {{
+                let $read = frame.read::<table::$table<'_>>()?;
+                match self.place_of_queue($read.queue()) {
+                    Place::Here => $handled,
+                    Place::At(shard) => self.forward(turn, shard, origin, frame),
+                }
+            }};
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "`handle` gives these alone")]
+        match kind {
+            Kind::Publish => on_its_shard!(Publish, |publish| {
+                self.on_publish(turn, origin, publish, frame.section)
+            }),
+            Kind::Credit => on_its_shard!(Credit, |credit| self.on_credit(turn, origin, credit)),
+            Kind::Ack => on_its_shard!(Ack, |ack| self.on_ack(turn, origin, ack)),
+            Kind::Nack => on_its_shard!(Nack, |nack| self.on_nack(turn, origin, nack)),
+            Kind::Commit => on_its_shard!(Commit, |commit| self.on_commit(turn, origin, commit)),
+            Kind::Fetch => on_its_shard!(Fetch, |fetch| self.on_fetch(turn, origin, fetch)),
             other => Err(Refusal::UnknownKind(other as u8)),
         }
     }
