@@ -82,10 +82,7 @@ impl Producer {
     /// is in flight, else with the next section: batches form only while the node is busy.
     pub fn enqueue(&mut self, record: &NewRecord<'_>) -> Result<Ticket, EnqueueError> {
         let ticket = self.enqueue_now(record, true)?;
-        let mut driver = self.driver.borrow_mut();
-        if driver.has_outgoing() {
-            driver.push();
-        }
+        self.driver.borrow_mut().push_eagerly();
         Ok(ticket)
     }
 
