@@ -12,6 +12,7 @@
 //!
 //! Nothing here knows that a connection is a socket.
 
+use crate::durations::Durations;
 use bytes::Bytes;
 use std::ops::Range;
 use wire::{Frame, ShardId};
@@ -292,6 +293,10 @@ pub struct Effects<M> {
     pub rooms: Vec<usize>,
     /// The machine's counters, as of this turn.
     pub machine: MachineCounters,
+    /// From the turn that queued a send until the kernel had all of it; kept by the machine.
+    pub egress: Durations,
+    /// What this turn takes has waited for it at most so long; told by the machine, in nanoseconds.
+    pub waited_ns: u64,
 }
 
 impl<M> Effects<M> {
@@ -302,6 +307,8 @@ impl<M> Effects<M> {
             bytes: Vec::with_capacity(1 << 20),
             rooms: vec![0; usize::from(shard_count)],
             machine: MachineCounters::default(),
+            egress: Durations::default(),
+            waited_ns: 0,
         }
     }
 

@@ -151,6 +151,7 @@ fn sit_down<M>(
         is_refused: false,
         is_ending: false,
         is_stopped: false,
+        is_busy: false,
         config,
     })
 }
@@ -251,7 +252,11 @@ impl<C: Core> Shard<C> {
 
     fn read_clocks(&mut self) {
         let wall_ns = host::wall_ns().max(self.now.wall_ns);
+        let before_ns = self.now.mono_ns;
         self.now = Now { mono_ns: host::mono_ns(), wall_ns };
+        // A shard that was idle looked all the time; one that was not looked when its last turn began.
+        self.effects.waited_ns =
+            if self.machine.is_busy { self.now.mono_ns - before_ns } else { 0 };
         self.machine.now_ns = self.now.mono_ns;
     }
 
@@ -367,7 +372,11 @@ impl<C: Core> Shard<C> {
                 self.feed(id);
                 self.machine.limit_buffers(id);
             }
-            Tag::Send(id) => self.machine.complete_send(id, completion),
+            Tag::Send(id) => {
+                if let Some(took_ns) = self.machine.complete_send(id, completion) {
+                    self.effects.egress.record(took_ns);
+                }
+            }
             Tag::Side(id) => self.machine.complete_side(id),
             Tag::Closed(id) => self.machine.connections.remove(id),
             Tag::Flush(part) => {

@@ -7,6 +7,7 @@
 //! | `core` | the contract: events, effects, and the one function a shard drives |
 //! | `config`, `seat` | what a node is made with; what each shard's thread is given |
 //! | `drive` | one shard's loop |
+//! | `durations` | how long things took |
 //! | `wheel`, `mailbox`, `helper` | timers; letters between shards; file tasks off the core |
 //! | `files`, `memlock` | what is given up where the host's limits are small |
 //! | `data`, `directory` | the node's directory and each shard's |
@@ -30,6 +31,7 @@ pub mod core;
 pub mod data;
 pub mod directory;
 pub mod drive;
+mod durations;
 mod files;
 pub mod floor;
 mod helper;
@@ -49,5 +51,6 @@ pub use core::{
 pub use data::{DataDir, DataDirError};
 pub use directory::{FileFault, ShardDir};
 pub use drive::drive;
+pub use durations::Durations;
 pub use probe::StartError;
 pub use seat::{Addresses, Handle, Seat, prepare};

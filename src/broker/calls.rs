@@ -30,6 +30,8 @@ pub(super) struct Offer {
     pub queue: QueueId,
     /// When it is too late.
     pub deadline_ns: u64,
+    /// When the present stage of its way began: monotonic, the same clock on all shards.
+    pub since_ns: u64,
 }
 
 /// How a request ended without a reply.
@@ -115,6 +117,8 @@ pub enum CallMail {
         responder: Origin,
         /// The reply's record.
         section: Bytes,
+        /// When it came, monotonic.
+        since_ns: u64,
     },
     /// To the queue's shard: this responder is free for another one.
     #[expect(private_interfaces, reason = "read by `requests` and `responders` only")]

@@ -20,6 +20,7 @@ use super::mail::{Mail, Origin};
 use super::outgoing::Turn;
 use super::pending::Pending;
 use super::refusal::Refusal;
+use super::stats::Stage;
 use super::step::Broker;
 use bytes::Bytes;
 use routing::placement::shard_of;
@@ -59,9 +60,11 @@ impl Broker {
         };
         let (address, due) = self.requests.insert(pending, owner)?;
         arm(turn, due);
-        let offer = Offer { address, queue, deadline_ns };
+        let since_ns = turn.now.mono_ns;
+        self.stats.record(Stage::Ingress, turn.effects.waited_ns);
+        let offer = Offer { address, queue, deadline_ns, since_ns };
         if owner == self.settings.shard {
-            self.on_offer(turn, offer, section);
+            self.on_new_offer(turn, offer, section);
         } else {
             let section = Bytes::copy_from_slice(section);
             self.send_call(turn, owner, CallMail::Offer { offer, section });
@@ -93,12 +96,12 @@ impl Broker {
 
     pub(super) fn on_call_mail(&mut self, turn: &mut Turn<'_>, mail: CallMail) {
         match mail {
-            CallMail::Offer { offer, section } => self.on_offer(turn, offer, &section),
+            CallMail::Offer { offer, section } => self.on_new_offer(turn, offer, &section),
             CallMail::Dispatched { address } => self.on_dispatched(turn, address),
             CallMail::Ended { address, ending } => self.end_request(turn, address, ending),
             CallMail::Withdraw { offer } => self.desks.withdraw(offer),
-            CallMail::Reply { address, responder, section } => {
-                self.finish_request(turn, address, responder, &section);
+            CallMail::Reply { address, responder, section, since_ns } => {
+                self.finish_request(turn, address, responder, (since_ns, &section));
             }
             CallMail::Freed { responder, address } => self.on_freed(turn, responder, address),
             CallMail::Serve(offering) => self.on_offering(turn, offering),
@@ -131,11 +134,12 @@ impl Broker {
             self.tell_fate(turn, origin, ReplyFate::NotYours);
             return Ok(());
         }
+        let since_ns = turn.now.mono_ns;
         if address.shard == self.settings.shard {
-            self.finish_request(turn, address, origin, section);
+            self.finish_request(turn, address, origin, (since_ns, section));
         } else {
             let section = Bytes::copy_from_slice(section);
-            let mail = CallMail::Reply { address, responder: origin, section };
+            let mail = CallMail::Reply { address, responder: origin, section, since_ns };
             self.send_call(turn, address.shard, mail);
         }
         let responder = MemberId(reply.responder());
@@ -149,8 +153,9 @@ impl Broker {
         turn: &mut Turn<'_>,
         address: Address,
         responder: Origin,
-        section: &[u8],
+        (since_ns, section): (u64, &[u8]),
     ) {
+        self.stats.record(Stage::Reply, turn.now.mono_ns.saturating_sub(since_ns));
         let fate = match self.requests.take(address) {
             None => ReplyFate::Late,
             Some(pending) if pending.gone => ReplyFate::RequesterGone,
@@ -192,7 +197,7 @@ impl Broker {
         let dispatched_ns = if pending.dispatched_ns == 0 { now_ns } else { pending.dispatched_ns };
         let queue_ns = dispatched_ns - pending.arrived_ns;
         let service_ns = now_ns - dispatched_ns;
-        self.stats.record_outcome(ending.kind, queue_ns, service_ns);
+        self.stats.record_outcome(ending.kind, service_ns);
         let to = Origin { peer: self.home(pending.connection), request_id: pending.request_id };
         self.out.send(turn, to, (Kind::Outcome, section), |builder| {
             table::Outcome::create(
@@ -222,7 +227,7 @@ impl Broker {
         self.send_outcome(turn, &pending, Ending::plain(OutcomeKind::Cancelled), &[]);
         if pending.dispatched_ns == 0 {
             let (queue, deadline_ns) = (pending.offer_queue, pending.deadline_ns);
-            let offer = Offer { address, queue, deadline_ns };
+            let offer = Offer { address, queue, deadline_ns, since_ns: 0 };
             self.send_call(turn, address.owner, CallMail::Withdraw { offer });
         }
     }

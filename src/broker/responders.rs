@@ -16,6 +16,7 @@ use super::calls::{Address, CallMail, Ending, Offer};
 use super::mail::{Mail, Origin, Peer};
 use super::outgoing::Turn;
 use super::refusal::Refusal;
+use super::stats::Stage;
 use super::step::Broker;
 use super::stored::StoredRequests;
 use bytes::Bytes;
@@ -40,7 +41,8 @@ struct Responder {
     id: MemberId,
     peer: Peer,
     concurrency: usize,
-    in_service: Vec<Address>,
+    /// Oldest first: most are answered in the order they came.
+    in_service: VecDeque<Address>,
 }
 
 impl Responder {
@@ -186,7 +188,7 @@ impl Broker {
             id: responder,
             peer,
             concurrency,
-            in_service: Vec::new(),
+            in_service: VecDeque::new(),
         });
         self.hand_out(turn, topic);
         self.send_call(turn, peer.shard, CallMail::Serving { responder });
@@ -252,7 +254,7 @@ impl Broker {
             desk.responders.retain_mut(|responder| {
                 if responder.peer == peer {
                     desk_of.remove(&responder.id);
-                    lost.append(&mut responder.in_service);
+                    lost.extend(responder.in_service.drain(..));
                 }
                 responder.peer != peer
             });
@@ -292,6 +294,12 @@ impl Broker {
 
     // ---- requests ----
 
+    /// An offer has reached its queue's shard.
+    pub(super) fn on_new_offer(&mut self, turn: &mut Turn<'_>, mut offer: Offer, section: &[u8]) {
+        self.end_stage(turn, &mut offer, Stage::Carry);
+        self.on_offer(turn, offer, section);
+    }
+
     /// A request for a service of this shard: hand it out, keep it, or end it.
     pub(super) fn on_offer(&mut self, turn: &mut Turn<'_>, offer: Offer, section: &[u8]) {
         let topic = offer.queue.topic();
@@ -327,7 +335,7 @@ impl Broker {
         if desk.waiting.is_empty()
             && let Some(responder) = desk.pick()
         {
-            responder.in_service.push(offer.address);
+            responder.in_service.push_back(offer.address);
             let (id, peer) = (responder.id, responder.peer);
             return self.send_request_to(turn, (id, peer), offer, (offset, section));
         }
@@ -358,7 +366,8 @@ impl Broker {
         let Some(topic) = self.desks.desk_of.get(&responder).copied() else { return };
         let Some(desk) = self.desks.by_topic.get_mut(&topic) else { return };
         if let Some(known) = desk.responders.iter_mut().find(|known| known.id == responder) {
-            known.in_service.retain(|busy| *busy != address);
+            let place = known.in_service.iter().position(|busy| *busy == address);
+            place.map(|place| known.in_service.remove(place));
         }
         self.hand_out(turn, topic);
     }
@@ -379,7 +388,7 @@ impl Broker {
             }
             let desk = self.desks.by_topic.get_mut(&topic).expect("looked up above");
             let responder = desk.responders.iter_mut().find(|known| known.id == id);
-            responder.expect("picked above").in_service.push(offer.address);
+            responder.expect("picked above").in_service.push_back(offer.address);
             self.send_request_to(turn, (id, peer), offer, (offset, &section));
         }
     }
@@ -395,9 +404,10 @@ impl Broker {
         &mut self,
         turn: &mut Turn<'_>,
         (responder, peer): (MemberId, Peer),
-        offer: Offer,
+        mut offer: Offer,
         (offset, section): (u64, &[u8]),
     ) {
+        self.end_stage(turn, &mut offer, Stage::Queue);
         let reply_to = offer.address.to_wire(self.reply_node());
         let time_left_us = offer.deadline_ns.saturating_sub(turn.now.mono_ns) / 1000;
         let to = Origin { peer, request_id: 0 };
@@ -419,6 +429,13 @@ impl Broker {
             let address = offer.address;
             self.send_call(turn, address.shard, CallMail::Dispatched { address });
         }
+    }
+
+    /// A stage of an offer's way is over, and the next begins.
+    pub(super) fn end_stage(&mut self, turn: &Turn<'_>, offer: &mut Offer, stage: Stage) {
+        let now_ns = turn.now.mono_ns;
+        self.stats.record(stage, now_ns.saturating_sub(offer.since_ns));
+        offer.since_ns = now_ns;
     }
 
     pub(super) fn send_overloaded(

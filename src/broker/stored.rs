@@ -13,6 +13,7 @@ use super::calls::{Ending, Offer};
 use super::disk::Waiter;
 use super::outgoing::Turn;
 use super::responders::Waiting;
+use super::stats::Stage;
 use super::step::Broker;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -107,7 +108,8 @@ impl Broker {
     /// Its flush ended: it may be handed out, if that still has a purpose.
     pub(super) fn on_request_durable(&mut self, turn: &mut Turn<'_>, ticket: u64) {
         let Some(waiting) = self.desks.stored.unflushed.remove(&ticket) else { return };
-        let Waiting { offer, offset, section } = waiting;
+        let Waiting { mut offer, offset, section } = waiting;
+        self.end_stage(turn, &mut offer, Stage::Store);
         if !self.is_served(offer.queue.topic()) {
             let ending = Ending::plain(OutcomeKind::NoResponder);
             self.send_ended(turn, offer.address, ending);

@@ -47,6 +47,9 @@ pub(super) struct Connection {
     pub(super) input: Input,
     /// Bytes to send after those in flight.
     pub(super) queued: Vec<u8>,
+    /// Since when the oldest of them wait, and those in flight; monotonic.
+    pub(super) queued_ns: u64,
+    pub(super) sending_ns: u64,
     /// Bytes given to the kernel and not reported sent.
     pub(super) sending_bytes: usize,
     /// The multishot receive, while it is armed.
@@ -76,6 +79,8 @@ impl Connection {
             is_greeted: false,
             input: Input::default(),
             queued: Vec::new(),
+            queued_ns: 0,
+            sending_ns: 0,
             sending_bytes: 0,
             receive: None,
             is_pausing: false,

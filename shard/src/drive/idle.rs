@@ -14,7 +14,8 @@ impl<M> Machine<M> {
     pub(super) fn idle(&mut self) {
         let now_ns = host::mono_ns();
         self.counters.busy_ns += now_ns.saturating_sub(self.now_ns);
-        if self.has_work() || self.ring.has_completions() {
+        self.is_busy = self.has_work() || self.ring.has_completions();
+        if self.is_busy {
             return self.submit();
         }
         match self.policy() {

@@ -42,6 +42,10 @@ pub(super) enum Told {
 
 /// One shard's machine.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of one shard, each with its own reader"
+)]
 pub(super) struct Machine<M> {
     pub(super) config: Arc<NodeMachine>,
     pub(super) ring: Ring<Tag>,
@@ -70,6 +74,8 @@ pub(super) struct Machine<M> {
     pub(super) is_ending: bool,
     /// The core said `Stop`.
     pub(super) is_stopped: bool,
+    /// There was something to do when the last turn ended.
+    pub(super) is_busy: bool,
 }
 
 impl<M> Machine<M> {
@@ -121,6 +127,9 @@ impl<M> Machine<M> {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.life != Life::Open {
             return;
+        }
+        if connection.queued.is_empty() {
+            connection.queued_ns = self.now_ns;
         }
         if connection.queue(bytes, self.config.output_bytes_max, &mut self.memory) {
             self.touch(id);

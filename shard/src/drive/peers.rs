@@ -106,10 +106,15 @@ impl<M> Machine<M> {
         self.abort(id);
     }
 
-    pub(super) fn complete_send(&mut self, id: ConnectionId, completion: Completion<Tag>) {
+    /// How long a send took that is done, in nanoseconds.
+    pub(super) fn complete_send(
+        &mut self,
+        id: ConnectionId,
+        completion: Completion<Tag>,
+    ) -> Option<u64> {
         let connection =
             self.connections.get_mut(id).expect("a connection outlives its operations");
-        let Held::Sent(bytes, from) = completion.held else { return };
+        let Held::Sent(bytes, from) = completion.held else { return None };
         let Ok(sent) = usize::try_from(completion.result) else {
             connection.operations -= 1;
             let unsent_bytes = std::mem::take(&mut connection.sending_bytes);
@@ -118,7 +123,8 @@ impl<M> Machine<M> {
             }
             self.memory.give(bytes);
             self.touch(id);
-            return self.peer_gone(id);
+            self.peer_gone(id);
+            return None;
         };
         self.counters.sent_bytes += sent as u64;
         connection.sending_bytes -= sent;
@@ -128,13 +134,15 @@ impl<M> Machine<M> {
         if connection.sending_bytes > 0 {
             let (socket, from) = (connection.socket, from + sent);
             self.ring.push(Tag::Send(id), Operation::Send { socket, bytes, from });
-            return;
+            return None;
         }
         connection.operations -= 1;
         self.memory.give(bytes);
+        let took_ns = self.now_ns.saturating_sub(connection.sending_ns);
         if connection.life != Life::Open || !connection.queued.is_empty() {
             self.touch(id);
         }
+        Some(took_ns)
     }
 
     /// The frame at the front of an open connection, if there is one to hand in; deals with all else.

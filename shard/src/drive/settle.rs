@@ -66,6 +66,7 @@ impl<M> Machine<M> {
         if may_send && connection.sending_bytes == 0 && !connection.queued.is_empty() {
             let bytes = std::mem::take(&mut connection.queued);
             connection.sending_bytes = bytes.len();
+            connection.sending_ns = connection.queued_ns;
             connection.operations += 1;
             self.counters.sends += 1;
             self.ring
