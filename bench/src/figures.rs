@@ -126,8 +126,8 @@ fn machine(runs: &[RunResult]) -> String {
 
 fn table(groups: &[&Group<'_>]) -> String {
     let mut text = String::from(
-        "| work | level | bus | runs | throughput | latency | p50 | its spread | to the floor | p99 | to the floor |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| work | level | load | bus | runs | throughput | latency | p50 | its spread | to the floor | p99 | to the floor |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for group in groups {
         for journey in shown_journeys(group) {
@@ -150,9 +150,10 @@ fn table(groups: &[&Group<'_>]) -> String {
                 let bad = if series.is_invalid() { "**INVALID** " } else { "" };
                 let _ = writeln!(
                     text,
-                    "| {bad}{} | `{}` | {} | {} | {} | {} | {} | {spread} | {} | {} | {} |",
+                    "| {bad}{} | `{}` | {} | {} | {} | {} | {} | {} | {spread} | {} | {} | {} |",
                     cell(&group.first.workload.name),
                     group.first.driver.level.name(),
+                    cell(&group.first.load.describe()),
                     cell(&series.label),
                     series.valid().count(),
                     shown(Figure::Rate),
@@ -204,7 +205,9 @@ mod tests {
         );
         assert!(filled.text.ends_with("<!-- figures: end -->\nrest\n"));
         assert!(
-            filled.text.contains("| a | `durable` | defibus 0.1.0 | 1 | 2000/s |"),
+            filled.text.contains(
+                "| a | `durable` | open loop, 2000/s asked, poisson | defibus 0.1.0 | 1 | 2000/s |"
+            ),
             "{}",
             filled.text
         );

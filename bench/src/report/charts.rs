@@ -7,7 +7,7 @@ use super::number;
 use super::plot::{Curve, Plot, Stroke};
 use super::svg::Drawing;
 use crate::figure::Figure;
-use crate::result::{Journey, RunResult, Stage};
+use crate::result::{Journey, Stage};
 
 /// A picture and the word for it in names of files.
 #[derive(Clone, Debug)]
@@ -18,8 +18,8 @@ pub struct Chart {
     pub drawing: Drawing,
 }
 
-/// Samples beyond the last point of a curve.
-const SAMPLES_BEYOND_MIN: f64 = 100.0;
+/// Where every curve ends, as 1 / (1 - quantile): 99.9999 %.
+const INVERSE_MAX: f64 = 1e6;
 /// Points of a curve in each tenfold of what is left to 100 %.
 const POINTS_PER_TENFOLD: f64 = 24.0;
 
@@ -65,9 +65,8 @@ pub fn percentiles(group: &Group<'_>, journey: Journey) -> Option<Drawing> {
                 (true, _) => series.label.clone(),
                 (false, _) => String::new(),
             };
-            let points = quantile_points(run, |share| {
-                run.latencies.get(&journey).map(|spans| spans.raw_quantile_us(share))
-            });
+            let spans = run.latencies.get(&journey);
+            let points = quantile_points(|share| spans?.quantile_us(share));
             curves.push(Curve { label, colour: series.colour, stroke, points });
         }
     }
@@ -87,15 +86,13 @@ pub fn percentiles(group: &Group<'_>, journey: Journey) -> Option<Drawing> {
     Some(Plot { title, subtitle, x, y, curves }.draw())
 }
 
-/// `(1 / (1 - quantile), microseconds)` as far as enough samples lie beyond.
-fn quantile_points(run: &RunResult, us: impl Fn(f64) -> Option<f64>) -> Vec<(f64, f64)> {
-    let samples = run.latencies.values().map(crate::Spans::count).max().unwrap_or(0);
-    let farthest = crate::spans::as_f64(samples) / SAMPLES_BEYOND_MIN;
+/// `(1 / (1 - quantile), microseconds)` as far as `us` tells.
+fn quantile_points(us: impl Fn(f64) -> Option<f64>) -> Vec<(f64, f64)> {
     let factor = 10_f64.powf(1.0 / POINTS_PER_TENFOLD);
     let inverses = std::iter::successors(Some(1.0), |inverse| Some(inverse * factor));
     inverses
-        .take_while(|inverse| *inverse <= farthest * 1.000_001)
-        .filter_map(|inverse| Some((inverse, us(1.0 - 1.0 / inverse)?)))
+        .take_while(|inverse| *inverse <= INVERSE_MAX)
+        .map_while(|inverse| Some((inverse, us(1.0 - 1.0 / inverse)?)))
         .filter(|(_, us)| *us > 0.0)
         .collect()
 }
@@ -104,7 +101,7 @@ fn quantile_points(run: &RunResult, us: impl Fn(f64) -> Option<f64>) -> Vec<(f64
 fn floor_curve(group: &Group<'_>, journey: Journey) -> Option<Curve> {
     let run = group.series.first()?.middle_run(journey);
     let name = run.floors.name(journey)?;
-    let points = quantile_points(run, |share| run.floors.quantile_us(journey, share));
+    let points = quantile_points(|share| run.floors.quantile_us(journey, share));
     Some(Curve { label: format!("floor: {name}"), colour: 0, stroke: Stroke::Floor, points })
 }
 

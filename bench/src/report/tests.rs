@@ -1,7 +1,7 @@
 //! Report: the page is well formed, needs nothing from outside, and hides nothing that is wrong.
 
 use super::*;
-use crate::result::{Level, RunResult};
+use crate::result::{Journey, Level, RunResult};
 use crate::sample;
 
 fn runs() -> Vec<RunResult> {
@@ -87,6 +87,21 @@ fn an_invalid_run_is_marked_loudly_and_counts_for_nothing() {
     let medians = |page: &str| page.matches("<td class=\"number\">166 µs").count();
     assert_eq!(medians(&before), medians(&after), "the median is of the valid ones");
     assert!(medians(&after) > 0);
+}
+
+#[test]
+fn a_curve_ends_where_samples_do() {
+    let width = |count: u64| {
+        let mut run = sample::run("a", Level::Memory, 20);
+        run.floors = crate::result::Floors::default();
+        run.latencies = [(Journey::PublishToAck, sample::spread(20, count))].into();
+        let runs = [run];
+        let drawing = charts::percentiles(&groups(&runs)[0], Journey::PublishToAck);
+        drawing.map(|drawing| drawing.inline().matches('L').count())
+    };
+    assert_eq!(width(100), None, "not even the fastest can be told");
+    let (some, more) = (width(2000).expect("drawn"), width(20_000).expect("drawn"));
+    assert_eq!(more - some, 24, "ten times the samples, one more tenfold");
 }
 
 #[test]

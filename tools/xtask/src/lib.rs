@@ -5,6 +5,7 @@
 //! | `ci` | the steps of CI, in their order |
 //! | `fix` | the only verb that writes: format and generated code |
 //! | `instructions` | single costs, counted, against what is committed |
+//! | `figures` | the figures of README and docs, from committed results |
 //! | `codegen` | the FlatBuffers tables, made and compared |
 //! | `fuzz` | the fuzz targets under libFuzzer |
 //! | `mutate` | guarantees taken away, to see the simulator notice |
@@ -15,6 +16,7 @@
 
 pub mod ci;
 pub mod codegen;
+pub mod figures;
 pub mod fix;
 pub mod fuzz;
 pub mod instructions;

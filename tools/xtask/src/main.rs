@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use xtask::process::say;
-use xtask::{ci, codegen, fix, fuzz, instructions, mutate, process, tidy};
+use xtask::{ci, codegen, figures, fix, fuzz, instructions, mutate, process, tidy};
 
 const USAGE: &str = "\
 usage: cargo xtask <verb>
@@ -13,6 +13,7 @@ usage: cargo xtask <verb>
   fix                     the only verb that writes: format and generated code
   tidy                    arrows, sizes, words, laws, links, crate counts
   instructions [--write]  single costs, counted by callgrind, against bench/instructions.toml
+  figures                 fill the figures of README and docs from bench/results
   codegen                 make the FlatBuffers tables again
   sim [ARGUMENT]...       the simulator: --seeds N, or --seed S [--trace]
   fuzz [TARGET] [--minutes N] [--merge]
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ["fix"] => fix::run(&root),
         ["instructions", rest @ ..] => instructions::run(&root, rest) != ci::End::Failed,
         ["tidy"] => tidy::run(&root),
+        ["figures"] => figures::run(&root),
         ["codegen"] => run_codegen(&root),
         ["sim", rest @ ..] => ci::simulate(&root, rest),
         ["fuzz", rest @ ..] => fuzz::run(&root, rest),
