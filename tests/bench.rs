@@ -137,7 +137,7 @@ fn a_page_without_a_block_and_a_folder_without_results_are_told() {
     bench(&["report", text(&results), "--figures", text(&page)]).done();
     let filled = std::fs::read_to_string(&page).expect("written");
     assert!(filled.contains("| latency-2k | `durable` |"), "{filled}");
-    assert!(folder.path().join("figures/latency-2k-durable-publish-to-ack.svg").exists());
+    assert!(folder.path().join("docs/figures/latency-2k-durable-publish-to-ack.svg").exists());
     let empty = TempDir::new().expect("a folder");
     let refused = bench(&["report", text(empty.path())]);
     refused.refused(1, "BUS-E0805");

@@ -13,6 +13,7 @@ use crate::report::page::main_journey;
 use crate::report::{Group, charts, groups, number};
 use crate::result::{Journey, RunResult};
 use std::fmt::Write;
+use std::path::Path;
 
 const BEGIN: &str = "<!-- figures: begin";
 const BEGIN_END: &str = "-->\n";
@@ -50,11 +51,17 @@ impl std::fmt::Display for NotFilled {
 
 impl std::error::Error for NotFilled {}
 
-/// `page` with its block filled from the newest of `runs`.
+/// Where the pictures of a page lie, from its folder: all pages share those of `docs`.
+pub fn pictures_of(page: &Path) -> &'static str {
+    let in_docs = page.parent().is_some_and(|folder| folder.ends_with("docs"));
+    if in_docs { "figures" } else { "docs/figures" }
+}
+
+/// `page` with its block filled from the newest of `runs`; its pictures lie in `folder`, from the page's.
 ///
 /// # Errors
 /// It has no whole block, or asks for what there is not.
-pub fn fill(page: &str, runs: &[RunResult]) -> Result<Filled, NotFilled> {
+pub fn fill(page: &str, runs: &[RunResult], folder: &str) -> Result<Filled, NotFilled> {
     let begin = page.find(BEGIN).ok_or(NotFilled::NoBlock)?;
     let line = begin + BEGIN.len();
     let inside = line + page[line..].find(BEGIN_END).ok_or(NotFilled::Open)? + BEGIN_END.len();
@@ -70,7 +77,7 @@ pub fn fill(page: &str, runs: &[RunResult]) -> Result<Filled, NotFilled> {
     let mut pictures = Vec::new();
     if !asked.is_empty() {
         for group in &told {
-            let (words, picture) = picture(group);
+            let (words, picture) = picture(group, folder);
             block.push_str(&words);
             pictures.extend(picture);
         }
@@ -175,10 +182,10 @@ fn shown_journeys(group: &Group<'_>) -> Vec<Journey> {
 }
 
 /// The curve of a group's main latency: its line in the page, and where and what it is.
-fn picture(group: &Group<'_>) -> (String, Option<(String, String)>) {
+fn picture(group: &Group<'_>, folder: &str) -> (String, Option<(String, String)>) {
     let journey = main_journey(group);
     let Some(drawing) = charts::percentiles(group, journey) else { return (String::new(), None) };
-    let place = format!("figures/{}-{}.svg", group.word(), journey.name());
+    let place = format!("{folder}/{}-{}.svg", group.word(), journey.name());
     let title = format!("{}: {}, by quantile", group.first.workload.name, journey.title());
     (format!("\n![{title}]({place})\n"), Some((place, drawing.standalone())))
 }
@@ -199,7 +206,7 @@ mod tests {
     #[test]
     fn a_block_is_filled_and_the_rest_is_left() {
         let runs = [sample::run("a", Level::Durable, 150), sample::run("b", Level::Memory, 10)];
-        let filled = fill(PAGE, &runs).expect("filled");
+        let filled = fill(PAGE, &runs, "figures").expect("filled");
         assert!(
             filled.text.starts_with("# A\n<!-- figures: begin a -->\n2 cores of AMD EPYC 9005")
         );
@@ -214,15 +221,21 @@ mod tests {
         assert!(!filled.text.contains("old") && !filled.text.contains("| b |"));
         let places: Vec<&str> = filled.pictures.iter().map(|(place, _)| place.as_str()).collect();
         assert_eq!(places, ["figures/a-durable-publish-to-ack.svg"]);
-        let again = fill(&filled.text, &runs).expect("filled");
+        let again = fill(&filled.text, &runs, "figures").expect("filled");
         assert_eq!(again, filled, "the same results fill the same block");
+    }
+
+    #[test]
+    fn every_page_has_its_pictures_in_docs() {
+        assert_eq!(pictures_of(Path::new("README.md")), "docs/figures");
+        assert_eq!(pictures_of(Path::new("/house/docs/performance.md")), "figures");
     }
 
     #[test]
     fn other_results_fill_another_block() {
         let runs = [sample::run("a", Level::Durable, 150)];
         let others = [sample::run("a", Level::Durable, 170)];
-        assert_ne!(fill(PAGE, &runs), fill(PAGE, &others));
+        assert_ne!(fill(PAGE, &runs, "figures"), fill(PAGE, &others, "figures"));
     }
 
     #[test]
@@ -231,16 +244,16 @@ mod tests {
         let mut new = sample::run("a", Level::Durable, 120);
         new.begun = "2026-12-01T00:00:00Z".to_owned();
         new.build.commit = "fedcba987654".to_owned();
-        let filled = fill(PAGE, &[old, new.clone()]).expect("filled");
-        assert_eq!(filled, fill(PAGE, &[new]).expect("filled"));
+        let filled = fill(PAGE, &[old, new.clone()], "figures").expect("filled");
+        assert_eq!(filled, fill(PAGE, &[new], "figures").expect("filled"));
     }
 
     #[test]
     fn what_cannot_be_filled_is_told() {
         let runs = [sample::run("b", Level::Durable, 150)];
-        assert_eq!(fill("# A\n", &runs), Err(NotFilled::NoBlock));
-        assert_eq!(fill("<!-- figures: begin -->\n", &runs), Err(NotFilled::Open));
-        assert_eq!(fill(PAGE, &runs), Err(NotFilled::NoSuchWork("a".to_owned())));
+        assert_eq!(fill("# A\n", &runs, "figures"), Err(NotFilled::NoBlock));
+        assert_eq!(fill("<!-- figures: begin -->\n", &runs, "figures"), Err(NotFilled::Open));
+        assert_eq!(fill(PAGE, &runs, "figures"), Err(NotFilled::NoSuchWork("a".to_owned())));
         assert!(NotFilled::NoBlock.to_string().contains("figures: begin"));
     }
 }

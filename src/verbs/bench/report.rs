@@ -91,7 +91,7 @@ impl Report {
         for page in &self.figures {
             let text = std::fs::read_to_string(page)
                 .map_err(|error| Failure::file(page.display(), &error))?;
-            let Filled { text, pictures } = figures::fill(&text, runs)
+            let Filled { text, pictures } = figures::fill(&text, runs, figures::pictures_of(page))
                 .map_err(|error| Failure::usage(format!("{}: {error}", page.display())))?;
             write(page, &text)?;
             files.push(page.clone());
