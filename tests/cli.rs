@@ -446,6 +446,56 @@ fn configurations_are_checked_with_line_and_nearest_name() {
 }
 
 #[test]
+fn a_workload_runs_on_a_throw_away_node_and_every_message_is_accounted_for() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let file = folder.path().join("tiny.yaml");
+    let kept = folder.path().join("kept");
+    let text = "name: tiny\nwarmupDurationSeconds: 0.1\ntestDurationSeconds: 0.3\nparts:\n  \
+         rpc: {kind: request-reply, arrival: closed, inFlight: 4}\n  \
+         events: {partitionsPerTopic: 3, producersPerTopic: 2, subscriptionsPerTopic: 2, \
+         keyDistributor: RANDOM_NANO, arrival: poisson, \
+         producerRate: 500, batch: 8}\n  admin: {kind: admin, producerRate: 50}\n";
+    std::fs::write(&file, text).expect("a file");
+    let mut command = program();
+    command.args(["bench", "run", "--quick", "--unpinned", "--idle", "block", "-o", "jsonl"]);
+    let run = ended(command.arg(&file).arg("--dir").arg(folder.path()).arg("--keep").arg(&kept));
+    let lines = run.done().lines();
+    let journeys: Vec<&str> = lines.iter().filter_map(|line| line["journey"].as_str()).collect();
+    let expected =
+        ["request-to-outcome", "publish-to-ack", "publish-to-delivery", "request-to-outcome"];
+    assert_eq!(journeys, expected);
+    assert!(lines.iter().all(|line| line["count"].as_u64() > Some(0)), "{lines:?}");
+    // A busy machine may well make it invalid, but no message may be missing.
+    for result in ::bench::result::find(&kept).expect("kept results") {
+        let counts = result.counts;
+        assert!(counts.is_clean() && counts.failed == 0 && counts.sent > 0, "{result:?}");
+        let told = result.validity.reasons().join("; ");
+        assert!(!told.contains("no answer") && !told.contains("another body"), "{told}");
+    }
+    let left = std::fs::read_dir(folder.path()).expect("listed").count();
+    assert_eq!(left, 2, "the workload and the results; the node's directory is gone");
+}
+
+#[test]
+fn what_is_no_workload_is_refused_before_anything_runs() {
+    run(&["bench", "list", "-o", "json"]).done();
+    run(&["bench", "run", "smokey"]).refused(2, "BUS-E0804");
+    let folder = TempDir::new().expect("a temporary directory");
+    let file = folder.path().join("w.yaml");
+    std::fs::write(&file, "name: w\nmesageSize: 5\n").expect("a file");
+    let told = run(&["bench", "run", "smoke", file.to_str().expect("text")]);
+    told.refused(2, "BUS-E0804");
+    assert!(told.err.contains(":2: unknown key 'mesageSize'; did you mean 'messageSize'?"));
+    // A node that is not there, and one that has no such level.
+    std::fs::write(&file, "name: w\nlevel: quorum\nproducerRate: 1\n").expect("a file");
+    let path = file.to_str().expect("text");
+    let dir = folder.path().to_str().expect("text");
+    let nowhere = ["bench", "run", path, "--quick", "--dir", dir, "--server", "127.0.0.1:1"];
+    run(&nowhere).refused(1, "BUS-E0801");
+    run(&["bench", "run", path, "--quick", "--dir", dir]).refused(1, "BUS-E0206");
+}
+
+#[test]
 fn the_demonstration_keeps_its_promises() {
     let ended = run(&["demo", "--events", "2000", "--requests", "300", "-o", "json"]).done();
     let report = ended.json();

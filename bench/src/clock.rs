@@ -20,6 +20,22 @@ impl Moment {
     }
 }
 
+/// A monotonic clock that all threads of a run share, in nanoseconds since the run was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(Moment);
+
+impl Clock {
+    /// A clock that begins now.
+    pub fn begin() -> Self {
+        Self(Moment::now())
+    }
+
+    /// Now; more than 0, so that 0 can stand for no time.
+    pub fn now_ns(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+}
+
 /// Keeps this thread on `core`, if one is named. Whether it is where it should be.
 pub fn pin(core: Option<usize>) -> bool {
     core.is_none_or(|id| core_affinity::set_for_current(core_affinity::CoreId { id }))

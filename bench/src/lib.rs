@@ -7,6 +7,8 @@
 //! | `rpc`, `publish` | the same work through a node, by the SDK |
 //! | `measured` | a line of results: quantiles, rate, ratio to the floor |
 //! | `workload` | what is asked of a bus, in OpenMessaging Benchmark's YAML |
+//! | `load/` | the open-loop load generator, and the trait behind which every bus stands |
+//! | `suite/` | workloads one after another, with node, floors, search and verdict |
 //! | `spans` | latencies as a histogram that is kept, merged and stored |
 //! | `result/` | everything one run found out: written, read back, compared, drawn |
 //! | `figure` | one number of a run, by name |
@@ -28,6 +30,7 @@ pub mod figure;
 pub mod figures;
 pub mod floor;
 pub mod host;
+pub mod load;
 pub mod measured;
 pub mod publish;
 pub mod report;
@@ -36,6 +39,7 @@ pub mod rpc;
 #[cfg(test)]
 mod sample;
 pub mod spans;
+pub mod suite;
 pub mod workload;
 
 pub use command::{BenchError, Work, run};

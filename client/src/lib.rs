@@ -81,7 +81,7 @@ mod session;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
-pub use blocking::{Admin, Client, Consumer, Producer, Requester, Responder};
+pub use blocking::{Admin, Asked, Client, Consumer, Producer, Requester, Responder};
 pub use catalog::{
     ClientCounters, Fetched, GroupDetail, GroupSummary, Level, NodeInfo, Page, QueueDetail,
     QueueOffsets, ShardStats, Start, TopicChange, TopicDetail, TopicKind, TopicSettings,
@@ -97,3 +97,4 @@ pub use error::{
 pub use outcome::{Call, Outcome, Reply, ReplyFate, RequestTicket, TimeoutStage};
 pub use receipt::{Receipt, Ticket};
 pub use record::{NewRecord, RecordView};
+pub use wire::{ErrorCode, Offset, QueueId, ShardId};

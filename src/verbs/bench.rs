@@ -1,9 +1,12 @@
 //! bench: what the bus costs, beside what the machine under it costs in the same run.
 
 mod compare;
+mod lines;
 mod report;
+mod run;
 
 use ::bench::result::ReadError;
+use ::bench::suite::{RunOptions, SuiteOptions};
 use ::bench::{BenchError, Measured, Work};
 use clap::Subcommand;
 use serde::Serialize;
@@ -16,6 +19,12 @@ pub enum BenchVerb {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the works have words of their own")]
     Work(Work),
+    /// Run workloads: shipped ones, or files in OpenMessaging Benchmark's YAML
+    Run(RunOptions),
+    /// Run all shipped workloads, keep the results and make the report
+    Suite(SuiteOptions),
+    /// The shipped workloads
+    List,
     /// Tell whether the second set of results is better or worse; ends with 1 if a figure is worse
     Compare(compare::Compare),
     /// Make the report of results again: a page that needs nothing else, and pictures
@@ -29,11 +38,26 @@ impl BenchVerb {
     /// Whatever kept it from being done.
     pub fn run(&self, globals: &Globals, printer: &mut Printer<'_>) -> Result<Exit, Failure> {
         match self {
-            Self::Work(work) => run(work, globals, printer),
+            Self::Work(work) => measure(work, globals, printer),
+            Self::Run(options) => run::workloads(options, globals, printer),
+            Self::Suite(options) => suite(options, globals, printer),
+            Self::List => run::list(printer),
             Self::Compare(compare) => compare.run(globals, printer),
             Self::Report(report) => report.run(globals, printer),
         }
     }
+}
+
+/// Runs everything, then draws what was kept.
+fn suite(
+    options: &SuiteOptions,
+    globals: &Globals,
+    printer: &mut Printer<'_>,
+) -> Result<Exit, Failure> {
+    run::workloads(&options.run_options(), globals, printer)?;
+    let page = report::Report::of(&options.keep).write()?;
+    globals.talk().say(format!("report: {}", page.display()));
+    Ok(Exit::Done)
 }
 
 /// A result that cannot be read.
@@ -59,8 +83,8 @@ impl Row for Figure {
 ///
 /// # Errors
 /// There is no node, it refuses, or the machine cannot be measured.
-fn run(work: &Work, globals: &Globals, printer: &mut Printer<'_>) -> Result<Exit, Failure> {
-    let figures = ::bench::run(work, &globals.server).map_err(failure)?;
+fn measure(work: &Work, globals: &Globals, printer: &mut Printer<'_>) -> Result<Exit, Failure> {
+    let figures = ::bench::run(work, globals.server()).map_err(failure)?;
     let figures: Vec<Figure> = figures.into_iter().map(Figure).collect();
     printer.list(&figures).map_err(|error| Failure::file("the output", &error))?;
     Ok(Exit::Done)

@@ -1,6 +1,6 @@
 //! dev: a node for trying things out, from flags alone (and `DEFIBUS__...`).
 
-use super::hosting::{config_failure, host};
+use super::hosting::{EndsWith, config_failure, host};
 use crate::config::{ConfigError, Loaded, NodeConfig};
 use clap::Args;
 use std::net::SocketAddr;
@@ -28,6 +28,9 @@ pub struct Dev {
     /// Allow --listen beyond loopback though nothing is encrypted or authenticated
     #[arg(long)]
     pub insecure: bool,
+    /// End when the standard input ends: so a node ends with the program that started it
+    #[arg(long, hide = true)]
+    pub end_with_input: bool,
 }
 
 impl Dev {
@@ -37,7 +40,8 @@ impl Dev {
     /// The node does not start, or does not end cleanly.
     pub fn run(&self, globals: &Globals, printer: &mut Printer<'_>) -> Result<Exit, Failure> {
         let config = self.config().map_err(|error| config_failure(&error))?;
-        host(&config, globals, printer)
+        let ends = if self.end_with_input { EndsWith::Input } else { EndsWith::Signals };
+        host(&config, ends, globals, printer)
     }
 
     fn config(&self) -> Result<NodeConfig, ConfigError> {

@@ -30,6 +30,15 @@ pub struct Hosted {
     admin: Option<Admin>,
 }
 
+/// What ends a node beside itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndsWith {
+    /// SIGTERM and SIGINT.
+    Signals,
+    /// These, and the end of the standard input: whoever holds its other end is gone then.
+    Input,
+}
+
 /// Where a node can be reached, as it is printed when it is ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Endpoints {
@@ -106,6 +115,18 @@ impl Hosted {
         }
     }
 
+    /// Ends the node when the standard input ends.
+    fn end_with_input(&self) -> Result<(), Failure> {
+        let handle = self.node.handle();
+        let watch = move || {
+            // What comes is of no interest; an error is an end, too.
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            handle.shutdown();
+        };
+        let started = shard::process::spawn("input", watch);
+        started.map(drop).map_err(|error| Failure::file("the standard input", &error))
+    }
+
     /// Waits until the node ends by itself or by a signal.
     ///
     /// # Errors
@@ -134,10 +155,14 @@ impl Hosted {
 /// The node does not start, or does not end cleanly.
 pub fn host(
     config: &NodeConfig,
+    ends_with: EndsWith,
     globals: &Globals,
     printer: &mut Printer<'_>,
 ) -> Result<Exit, Failure> {
     let hosted = Hosted::start(config, true)?;
+    if ends_with == EndsWith::Input {
+        hosted.end_with_input()?;
+    }
     hosted.tell_recovery(globals.talk());
     printer.report(&hosted.endpoints(config))?;
     hosted.wait()?;

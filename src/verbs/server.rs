@@ -1,6 +1,6 @@
 //! server: a node for production, from a configuration file.
 
-use super::hosting::{config_failure, host};
+use super::hosting::{EndsWith, config_failure, host};
 use crate::config::{ConfigError, Loaded, NodeConfig};
 use clap::Args;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ impl Server {
     /// The node does not start, or does not end cleanly.
     pub fn run(&self, globals: &Globals, printer: &mut Printer<'_>) -> Result<Exit, Failure> {
         let config = self.config().map_err(|error| config_failure(&error))?;
-        host(&config, globals, printer)
+        host(&config, EndsWith::Signals, globals, printer)
     }
 
     fn config(&self) -> Result<NodeConfig, ConfigError> {

@@ -7,21 +7,17 @@ use clap::Args;
 use client::{Client, ClientConfig};
 use std::time::Duration;
 
+/// Where a node listens unless it is told otherwise.
+const SERVER_DEFAULT: &str = "127.0.0.1:7400";
 /// How long a command says its goodbyes.
 const CLOSE_WAIT: Duration = Duration::from_millis(500);
 
 /// The options every verb has.
 #[derive(Clone, Debug, Args)]
 pub struct Globals {
-    /// The node to talk to
-    #[arg(
-        long,
-        global = true,
-        value_name = "HOST:PORT",
-        env = "DEFIBUS_SERVER",
-        default_value = "127.0.0.1:7400"
-    )]
-    pub server: String,
+    /// The node to talk to; 127.0.0.1:7400 unless said
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "DEFIBUS_SERVER")]
+    pub server: Option<String>,
     /// How results are written
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
     pub output: Format,
@@ -43,12 +39,17 @@ impl Globals {
         }
     }
 
+    /// The node to talk to: the one that was named, or the one on this host.
+    pub fn server(&self) -> &str {
+        self.server.as_deref().unwrap_or(SERVER_DEFAULT)
+    }
+
     /// Connects to the node.
     ///
     /// # Errors
     /// There is no node there, it refuses, or it is something else.
     pub fn connect(&self) -> Result<Client, Failure> {
-        let mut config = ClientConfig::new(&self.server);
+        let mut config = ClientConfig::new(self.server());
         config.name = format!("defibus-cli-{}", std::process::id());
         let client = Client::connect(config)?;
         let node = client.node();

@@ -15,6 +15,8 @@ const IN_FLIGHT_OPEN: u64 = 4096;
 const ENDS_MAX: u64 = 65_536;
 /// Queues of one part at most.
 const QUEUES_MAX: u64 = 1_000_000;
+/// Messages of one closed part in flight at most, all its producers together.
+const OUTSTANDING_MAX: u64 = 1 << 20;
 /// Bodies kept ready take so many bytes at most.
 const POOL_BYTES_MAX: u64 = 256 << 20;
 
@@ -230,6 +232,12 @@ impl Part {
         let queues = u64::from(self.topics) * u64::from(self.queues);
         if queues > QUEUES_MAX {
             return refuse("topics", format!("{queues} queues are too many: at most {QUEUES_MAX}"));
+        }
+        let producers = u64::from(self.topics) * u64::from(self.producers);
+        let outstanding = producers.saturating_mul(self.in_flight as u64);
+        if self.is_closed() && outstanding > OUTSTANDING_MAX {
+            let cause = format!("{outstanding} in flight are too many: at most {OUTSTANDING_MAX}");
+            return refuse("inFlight", cause);
         }
         let pool = self.bodies.random.map_or(1, |(_, count)| count) as u64;
         let bytes = pool.saturating_mul(self.bodies.bytes as u64);

@@ -8,6 +8,7 @@ use crate::catalog::{
 use crate::error::CallError;
 use crate::session::admin::{self, Ask};
 use crate::session::calls::Taken;
+use std::rc::Rc;
 use wire::limits::LISTING_COUNT_MAX;
 use wire::{DecodeError, Offset, QueueId, ShardId};
 
@@ -15,6 +16,34 @@ use wire::{DecodeError, Offset, QueueId, ShardId};
 #[derive(Clone, Debug)]
 pub struct Admin {
     driver: Shared,
+}
+
+/// A question whose answer is asked for instead of waited for. Dropping it gives the answer up.
+#[derive(Debug)]
+pub struct Asked<T> {
+    driver: Shared,
+    /// Until it is answered.
+    call: Option<usize>,
+    read: fn(&Taken) -> Result<T, DecodeError>,
+}
+
+impl<T> Asked<T> {
+    /// The answer, if it is there already; once. Moves no bytes and reads no clock.
+    pub fn try_answer(&mut self) -> Option<Result<T, CallError>> {
+        let taken = self.driver.borrow_mut().session.take_call(self.call?)?;
+        self.call = None;
+        Some(taken.and_then(|taken| admin::read(&taken, self.read)))
+    }
+}
+
+impl<T> Drop for Asked<T> {
+    fn drop(&mut self) {
+        if let Some(call) = self.call
+            && let Ok(mut driver) = self.driver.try_borrow_mut()
+        {
+            driver.session.drop_call(call);
+        }
+    }
 }
 
 impl Admin {
@@ -53,6 +82,11 @@ impl Admin {
         count_max: u32,
     ) -> Result<Page<TopicSummary>, CallError> {
         self.call(Ask::TopicList(after, count_max), admin::topics)
+    }
+
+    /// As `topics_page`, without waiting: it leaves with `Client::poll`, and its answer is asked for.
+    pub fn ask_topics(&self, after: &str, count_max: u32) -> Asked<Page<TopicSummary>> {
+        self.ask(Ask::TopicList(after, count_max), admin::topics)
     }
 
     /// All topics, page by page.
@@ -126,6 +160,14 @@ impl Admin {
     /// The counters of one shard.
     pub fn stats(&self, shard: ShardId) -> Result<ShardStats, CallError> {
         self.call(Ask::Stats(shard), admin::stats)
+    }
+
+    fn ask<T>(&self, ask: Ask<'_>, read: fn(&Taken) -> Result<T, DecodeError>) -> Asked<T> {
+        let mut driver = self.driver.borrow_mut();
+        let deadline_ns = driver.call_deadline_ns();
+        let call = driver.session.ask(ask, deadline_ns);
+        drop(driver);
+        Asked { driver: Rc::clone(&self.driver), call: Some(call), read }
     }
 
     fn call<T>(

@@ -19,7 +19,7 @@ use driver::Driver;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-pub use admin::Admin;
+pub use admin::{Admin, Asked};
 pub use client::Client;
 pub use consumer::Consumer;
 pub use producer::Producer;

@@ -44,6 +44,20 @@ impl tools::Report for Written {
 }
 
 impl Report {
+    /// The report of the results in `folder`, to be written there.
+    pub(super) fn of(folder: &Path) -> Self {
+        Self { results: folder.to_owned(), out: None, charts: None, hdr: None, figures: Vec::new() }
+    }
+
+    /// Reads, draws and writes the page; returns where it is.
+    ///
+    /// # Errors
+    /// A result cannot be read, or the page cannot be written.
+    pub(super) fn write(&self) -> Result<PathBuf, Failure> {
+        let runs = result::find(&self.results).map_err(|error| results_failure(&error))?;
+        self.write_page(&runs)
+    }
+
     /// Reads, draws, writes, and prints what was written.
     ///
     /// # Errors

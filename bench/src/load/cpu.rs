@@ -1,0 +1,47 @@
+//! Cpu: CPU time of processes of this host, from `/proc`.
+
+/// Clock ticks a second: fixed in the ABI that `/proc` shows on Linux.
+const TICKS_PER_S: f64 = 100.0;
+/// Place of `utime` among the fields after the command's name; `stime` follows.
+const UTIME_PLACE: usize = 11;
+
+/// CPU time of these processes so far, their threads included, in seconds; `None`: one cannot be
+/// read, or there are none.
+pub fn seconds_of(processes: &[u32]) -> Option<f64> {
+    if processes.is_empty() {
+        return None;
+    }
+    processes.iter().map(|process| seconds(&format!("/proc/{process}/stat"))).sum()
+}
+
+/// CPU time of this process so far, in seconds.
+pub fn own_seconds() -> Option<f64> {
+    seconds("/proc/self/stat")
+}
+
+fn seconds(path: &str) -> Option<f64> {
+    seconds_in(&std::fs::read_to_string(path).ok()?)
+}
+
+/// The name of the command may hold anything, also spaces and brackets: fields are counted after the last one.
+fn seconds_in(text: &str) -> Option<f64> {
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(UTIME_PLACE);
+    let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some((user + system) / TICKS_PER_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_command_does_not_confuse() {
+        let line = "42 (a ) 1 2 (b) S 1 1 1 0 -1 4194560 1 2 3 4 250 50 0 0 20 0 1 0 5 6 7";
+        assert_eq!(seconds_in(line), Some(3.0));
+        assert_eq!(seconds_in("nonsense"), None);
+        assert!(own_seconds().is_some_and(|seconds| seconds >= 0.0));
+        assert_eq!(seconds_of(&[]), None);
+        assert_eq!(seconds_of(&[u32::MAX]), None);
+    }
+}

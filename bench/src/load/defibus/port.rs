@@ -1,0 +1,161 @@
+//! Port: the connections of one load thread. Those that expect something are polled each turn,
+//! the others one after another, often enough for their heartbeats.
+
+use super::super::driver::{DriveError, EndPlan, Port, ReceiverEnd, ResponderEnd, SenderEnd};
+use super::publishing::{Consuming, Publishing};
+use super::requesting::{Asking, Requesting, Responding};
+use client::{
+    Client, ClientConfig, ConsumerConfig, ProducerConfig, RequesterConfig, ResponderConfig, Waiting,
+};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Quiet connections are polled one each so often, in nanoseconds.
+const QUIET_EVERY_NS: u64 = 100_000;
+/// Room of a producer's window besides bodies, in bytes a message: header and key.
+const WINDOW_OVERHEAD_BYTES: usize = 256;
+/// Bytes of a producer's window at least and at most.
+const WINDOW_BYTES: (usize, usize) = (16 << 20, 256 << 20);
+
+/// How many answers or deliveries each connection expects; one list, so that a turn reads little memory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Expecting(Rc<RefCell<Vec<usize>>>);
+
+/// What one end has to tell its connection.
+#[derive(Clone, Debug)]
+pub(super) struct Expects {
+    all: Expecting,
+    index: usize,
+}
+
+impl Expects {
+    /// So many more are expected.
+    pub(super) fn more(&self, count: usize) {
+        self.all.0.borrow_mut()[self.index] += count;
+    }
+
+    /// So many came.
+    pub(super) fn fewer(&self, count: usize) {
+        self.all.0.borrow_mut()[self.index] -= count;
+    }
+}
+
+/// The connections of one load thread.
+#[derive(Debug)]
+pub(super) struct DefibusPort {
+    server: String,
+    clients: Vec<Client>,
+    expecting: Expecting,
+    /// By the number of a shared connection: its index.
+    shared: Vec<(usize, usize)>,
+    /// The quiet connection whose turn it is.
+    quiet: usize,
+    quiet_ns: u64,
+}
+
+impl DefibusPort {
+    /// One without connections, to the node at `server`.
+    pub(super) fn new(server: String) -> Self {
+        let expecting = Expecting::default();
+        Self { server, clients: Vec::new(), expecting, shared: Vec::new(), quiet: 0, quiet_ns: 0 }
+    }
+
+    fn connect(&mut self) -> Result<usize, DriveError> {
+        let mut config = ClientConfig::new(&self.server);
+        "defibus-bench-load".clone_into(&mut config.name);
+        config.waiting = Waiting::Spin;
+        config.connect_timeout = Duration::from_secs(10);
+        config.call_timeout = Duration::from_secs(30);
+        self.clients.push(Client::connect(config)?);
+        self.expecting.0.borrow_mut().push(0);
+        Ok(self.clients.len() - 1)
+    }
+
+    /// The connection of an end, shared if the plan says so.
+    fn connection(&mut self, plan: &EndPlan<'_>) -> Result<(Client, Expects), DriveError> {
+        let known = plan.connection.and_then(|number| {
+            self.shared.iter().find(|(of, _)| *of == number).map(|(_, index)| *index)
+        });
+        let index = match (known, plan.connection) {
+            (Some(index), _) => index,
+            (None, None) => self.connect()?,
+            (None, Some(number)) => {
+                let index = self.connect()?;
+                self.shared.push((number, index));
+                index
+            }
+        };
+        Ok((self.clients[index].clone(), Expects { all: self.expecting.clone(), index }))
+    }
+}
+
+impl Port for DefibusPort {
+    fn producer(&mut self, plan: &EndPlan<'_>) -> Result<Box<dyn SenderEnd>, DriveError> {
+        let (client, expects) = self.connection(plan)?;
+        let wanted = plan.in_flight.saturating_mul(plan.body_bytes + WINDOW_OVERHEAD_BYTES);
+        let config = ProducerConfig {
+            timeout: plan.deadline,
+            window_records: plan.in_flight,
+            window_bytes: wanted.clamp(WINDOW_BYTES.0, WINDOW_BYTES.1),
+            batch_records: plan.batch,
+            batch_bytes: client.node().record_bytes_max,
+            ..ProducerConfig::new(plan.topic)
+        };
+        Ok(Box::new(Publishing::new(client.producer(config)?, expects, plan.level)))
+    }
+
+    fn requester(&mut self, plan: &EndPlan<'_>) -> Result<Box<dyn SenderEnd>, DriveError> {
+        let (client, expects) = self.connection(plan)?;
+        let config =
+            RequesterConfig { outstanding_max: plan.in_flight, ..RequesterConfig::default() };
+        let requester = client.requester(config);
+        Ok(Box::new(Requesting::new(requester, expects, (plan.topic, plan.deadline))))
+    }
+
+    fn administrator(&mut self) -> Result<Box<dyn SenderEnd>, DriveError> {
+        let index = self.connect()?;
+        let expects = Expects { all: self.expecting.clone(), index };
+        Ok(Box::new(Asking::new(self.clients[index].admin(), expects)))
+    }
+
+    fn consumer(
+        &mut self,
+        plan: &EndPlan<'_>,
+        group: &str,
+    ) -> Result<Box<dyn ReceiverEnd>, DriveError> {
+        let (client, expects) = self.connection(plan)?;
+        let consumer = client.consumer(ConsumerConfig::new(plan.topic, group))?;
+        expects.more(1); // at any time
+        Ok(Box::new(Consuming::new(consumer)))
+    }
+
+    fn responder(&mut self, plan: &EndPlan<'_>) -> Result<Box<dyn ResponderEnd>, DriveError> {
+        let (client, expects) = self.connection(plan)?;
+        let mut config = ResponderConfig::new(plan.topic);
+        config.concurrency = u32::try_from(plan.in_flight).unwrap_or(u32::MAX).max(256);
+        let responder = client.responder(config)?;
+        expects.more(1); // at any time
+        Ok(Box::new(Responding::new(responder)))
+    }
+
+    fn idle_connection(&mut self) -> Result<(), DriveError> {
+        self.connect().map(|_| ())
+    }
+
+    fn turn(&mut self, now_ns: u64) -> Result<(), DriveError> {
+        for (client, expected) in self.clients.iter().zip(self.expecting.0.borrow().iter()) {
+            if *expected > 0 {
+                client.poll(Duration::ZERO);
+            }
+        }
+        if now_ns >= self.quiet_ns + QUIET_EVERY_NS
+            && let Some(client) = self.clients.get(self.quiet)
+        {
+            client.poll(Duration::ZERO);
+            self.quiet = if self.quiet + 1 == self.clients.len() { 0 } else { self.quiet + 1 };
+            self.quiet_ns = now_ns;
+        }
+        Ok(())
+    }
+}

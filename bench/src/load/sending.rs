@@ -1,0 +1,266 @@
+//! Sending: one part's producers or requesters on one load thread: what is due leaves, what is answered is timed.
+
+use super::driver::{Answer, DriveError, SenderEnd};
+use super::flights::{Flight, Flights};
+use super::ledger::Ledger;
+use super::messages::Messages;
+use super::pacer::{Due, Pacer};
+use super::stamp::Stamp;
+use crate::clock::Clock;
+
+/// Messages sent before the loop looks around again.
+const SENDS_PER_TURN: usize = 256;
+/// Messages sent between two looks at the clock.
+const SENDS_PER_LOOK: usize = 8;
+/// Sequences of failed messages kept for the account of losses, by sender.
+const FAILED_KEPT: usize = 65_536;
+/// Steps in which what never left is added to the latencies.
+const UNSENT_STEPS: u64 = 1024;
+
+/// One producer or requester.
+struct Sender {
+    /// Within its part.
+    number: u32,
+    end: Box<dyn SenderEnd>,
+    flights: Flights,
+    /// Of its next message.
+    sequence: u64,
+    /// Sequences that failed or whose fate is unknown: they may be missing.
+    failed: Vec<u64>,
+    /// It is in the list of those that wait for answers.
+    is_waiting: bool,
+}
+
+/// All senders of a part on one thread.
+pub struct Sending {
+    run: u32,
+    senders: Vec<Sender>,
+    /// Senders with something in flight.
+    waiting: Vec<usize>,
+    /// The next one in turn, in an open loop.
+    turn: usize,
+    in_flight: usize,
+    pacer: Pacer,
+    messages: Messages,
+    /// What was counted.
+    pub ledger: Ledger,
+    /// Messages that left, measured or not.
+    pub sent_count: u64,
+    /// Messages that were answered well, measured or not.
+    pub accepted_count: u64,
+    /// Messages that ended otherwise, measured or not.
+    pub failed_count: u64,
+    unsent_count: u64,
+    wrong_count: u64,
+}
+
+/// What all senders of a part leave on one thread.
+#[derive(Clone, Debug)]
+pub struct SendingLeft {
+    /// What was counted and timed.
+    pub ledger: Ledger,
+    /// By sender.
+    pub sent: Vec<Sent>,
+    /// Due messages that never left.
+    pub unsent: u64,
+    /// Answers whose body was not the one that was sent.
+    pub wrong: u64,
+}
+
+/// What a sender leaves for the account of losses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The sender.
+    pub number: u32,
+    /// How many messages it sent.
+    pub count: u64,
+    /// Sequences that may be missing, sorted.
+    pub excused: Vec<u64>,
+    /// Messages without an answer.
+    pub unanswered: u64,
+}
+
+impl Sending {
+    /// Senders (at least one) with the number each has in its part.
+    pub fn new(
+        run: u32,
+        ends: Vec<(u32, Box<dyn SenderEnd>)>,
+        in_flight: usize,
+        (pacer, messages, ledger): (Pacer, Messages, Ledger),
+    ) -> Self {
+        let waiting = Vec::with_capacity(ends.len());
+        let sender = |(number, end)| Sender {
+            number,
+            end,
+            flights: Flights::default(),
+            sequence: 0,
+            failed: Vec::new(),
+            is_waiting: false,
+        };
+        Self {
+            run,
+            senders: ends.into_iter().map(sender).collect(),
+            waiting,
+            turn: 0,
+            in_flight,
+            pacer,
+            messages,
+            ledger,
+            sent_count: 0,
+            accepted_count: 0,
+            failed_count: 0,
+            unsent_count: 0,
+            wrong_count: 0,
+        }
+    }
+
+    /// Begins anew at its own pace: what is in flight stays in flight.
+    pub fn set_pace(&mut self, pacer: Pacer) {
+        self.pacer = pacer;
+    }
+
+    /// Sends what is due before `until_ns`; true: something left.
+    ///
+    /// # Errors
+    /// A sender can send no more.
+    pub fn send_due(&mut self, clock: Clock, until_ns: u64) -> Result<bool, DriveError> {
+        let mut now_ns = clock.now_ns();
+        for nth in 0..SENDS_PER_TURN {
+            if nth % SENDS_PER_LOOK == SENDS_PER_LOOK - 1 {
+                now_ns = clock.now_ns();
+            }
+            let due = self.pacer.due(now_ns).filter(|due| due.at_ns < until_ns);
+            let Some(due) = due else { return Ok(nth > 0) };
+            if !self.send(due, now_ns)? {
+                self.pacer.blocked();
+                return Ok(nth > 0);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes every answer there is; true: something came.
+    ///
+    /// # Errors
+    /// A sender's answers will never come.
+    pub fn take_answers(&mut self, now_ns: u64) -> Result<bool, DriveError> {
+        let before = self.accepted_count + self.failed_count;
+        let mut place = 0;
+        while let Some(index) = self.waiting.get(place).copied() {
+            self.take_answers_of(index, now_ns)?;
+            let sender = &mut self.senders[index];
+            if sender.flights.count() == 0 {
+                sender.is_waiting = false;
+                self.waiting.swap_remove(place);
+            } else {
+                place += 1;
+            }
+        }
+        Ok(self.accepted_count + self.failed_count > before)
+    }
+
+    /// Messages without an answer.
+    pub fn in_flight(&self) -> usize {
+        self.waiting.iter().map(|index| self.senders[*index].flights.count()).sum()
+    }
+
+    /// Whether a message that is due before `end_ns` did not leave yet.
+    pub fn is_due_before(&self, end_ns: u64) -> bool {
+        self.pacer.due_before(end_ns) > 0
+    }
+
+    /// The measured part and its grace are over: what is still due never leaves.
+    pub fn give_up(&mut self, now_ns: u64) {
+        let end_ns = self.ledger.window().end_ns;
+        self.unsent_count = self.pacer.due_before(end_ns);
+        let steps = self.unsent_count.min(UNSENT_STEPS);
+        for step in 0..steps {
+            let first_ns = self.pacer.next_due_ns().unwrap_or(end_ns).min(end_ns);
+            let due_ns = first_ns + (end_ns - first_ns) / steps * step;
+            self.ledger.unsent(due_ns, now_ns, self.unsent_count / steps);
+        }
+    }
+
+    /// Ends: what is left of it may go to another thread.
+    pub fn close(self) -> SendingLeft {
+        let sent = self.account();
+        let (unsent, wrong) = (self.unsent_count, self.wrong_count);
+        SendingLeft { ledger: self.ledger, sent, unsent, wrong }
+    }
+
+    fn account(&self) -> Vec<Sent> {
+        let sent = |sender: &Sender| {
+            let left = sender.flights.left().map(|flight| flight.sequence);
+            let mut excused: Vec<u64> = sender.failed.iter().copied().chain(left).collect();
+            excused.sort_unstable();
+            let unanswered = u64::try_from(sender.flights.count()).unwrap_or(u64::MAX);
+            Sent { number: sender.number, count: sender.sequence, excused, unanswered }
+        };
+        self.senders.iter().map(sent).collect()
+    }
+
+    fn send(&mut self, due: Due, now_ns: u64) -> Result<bool, DriveError> {
+        let index = due.sender.unwrap_or(self.turn);
+        let sender = &mut self.senders[index];
+        if sender.flights.count() >= self.in_flight {
+            return Ok(false);
+        }
+        let due_ns = self.ledger.window().stamped(due.at_ns);
+        let sequence = sender.sequence;
+        let stamp = Stamp { run: self.run, sender: sender.number, sequence, due_ns };
+        let Some(ticket) = sender.end.send(self.messages.next(stamp))? else { return Ok(false) };
+        sender.sequence += 1;
+        sender.flights.insert(ticket, Flight { sequence, due_ns });
+        if !std::mem::replace(&mut sender.is_waiting, true) {
+            self.waiting.push(index);
+        }
+        self.turn = if index + 1 == self.senders.len() { 0 } else { index + 1 };
+        self.sent_count += 1;
+        let delay_ns = self.pacer.sent(now_ns);
+        if due_ns > 0 {
+            self.ledger.sent(now_ns, delay_ns);
+        }
+        Ok(true)
+    }
+
+    fn take_answers_of(&mut self, index: usize, now_ns: u64) -> Result<(), DriveError> {
+        let Self { senders, pacer, ledger, run, .. } = self;
+        let Sender { number, end, flights, failed, .. } = &mut senders[index];
+        let (mut accepted, mut refused, mut wrong) = (0, 0, 0);
+        end.answers(&mut |ticket, answer| {
+            let Some(Flight { sequence, due_ns }) = flights.remove(ticket) else { return };
+            pacer.answered(index, now_ns);
+            if let Answer::Failed(word) = answer {
+                refused += 1;
+                if failed.len() < FAILED_KEPT {
+                    failed.push(sequence);
+                }
+                if due_ns > 0 {
+                    ledger.failed(now_ns, word, 1);
+                }
+                return;
+            }
+            accepted += 1;
+            if let Answer::Reply(body) = answer {
+                let expected = Stamp { run: *run, sender: *number, sequence, due_ns };
+                wrong += u64::from(Stamp::read(body) != Some(expected));
+            }
+            if due_ns > 0 {
+                ledger.ended(due_ns, now_ns);
+            }
+        })?;
+        self.accepted_count += accepted;
+        self.failed_count += refused;
+        self.wrong_count += wrong;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Sending {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Sending")
+            .field("senders", &self.senders.len())
+            .finish_non_exhaustive()
+    }
+}
