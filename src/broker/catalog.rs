@@ -9,6 +9,7 @@
 //!   1. A number is told to nobody before the change that gives it is durable.
 //!   2. A change is answered when every shard has applied it, in the order of versions.
 //!   3. Plans see every change on its way, so two wishes for one name make one thing.
+//!   4. Nobody is refused for a change that is not durable.
 
 use super::disk::Waiter;
 use super::mail::{Mail, Origin, Peer};
@@ -17,7 +18,9 @@ use super::refusal::Refusal;
 use super::settings::Settings;
 use super::step::Broker;
 use bytes::Bytes;
-use routing::catalog::{Catalog, CatalogError, Change, Limits, Planned, Subject, Topic};
+use routing::catalog::{
+    Catalog, CatalogError, Change, ChangeRefused, Limits, Planned, Subject, Topic,
+};
 use routing::placement::shard_of;
 use std::collections::VecDeque;
 use storage::Store;
@@ -187,6 +190,11 @@ impl Authority {
         self.changes.len() >= CHANGES_MAX || self.waiting_count >= WAITING_MAX
     }
 
+    /// Whether a crash could still undo a change that plans see.
+    fn has_undurable(&self) -> bool {
+        self.mailed_count < self.changes.len()
+    }
+
     /// Waits for the change that makes `version`; gives `then` back if it is true everywhere.
     fn wait_for(&mut self, version: u64, then: Then) -> Option<Then> {
         let found = self.changes.iter_mut().find(|entry| entry.change.version == version);
@@ -214,6 +222,19 @@ impl Broker {
             groups_max: self.settings.groups_max,
             producers_max: self.settings.producers_max,
         }
+    }
+
+    /// Why a wish is not granted. What is refused for a change that is not durable waits for it:
+    /// a crash may yet undo that change, and the answer would not be true (invariant 4).
+    pub(super) fn refuse_change(
+        &self,
+        refused: ChangeRefused,
+        (field, name): (&'static str, &str),
+    ) -> Refusal {
+        if self.catalogue.authority.has_undurable() {
+            return Refusal::Busy;
+        }
+        Refusal::of_change(refused, field, name)
     }
 
     /// On shard 0: grants what was planned on `Catalogue::ahead`, then does `then`. `Busy` has changed nothing.
@@ -279,7 +300,7 @@ impl Broker {
         ticket: u64,
     ) -> Result<(), Refusal> {
         let planned = self.catalogue.ahead().plan_group(name, &self.catalog_limits());
-        let planned = planned.map_err(|refused| Refusal::of_change(refused, "group", name))?;
+        let planned = planned.map_err(|refused| self.refuse_change(refused, ("group", name)))?;
         let then = Then::GroupReady { ticket, group: planned.subject };
         self.change_catalog(turn, planned, then)
     }

@@ -17,7 +17,7 @@ impl Broker {
     ) -> Result<(), Refusal> {
         let limits = self.catalog_limits();
         let planned = self.catalogue.ahead().plan_producer(ProducerId(open.producer()), &limits);
-        let planned = planned.map_err(|refused| Refusal::of_change(refused, "producer", ""))?;
+        let planned = planned.map_err(|refused| self.refuse_change(refused, ("producer", "")))?;
         let (producer, epoch) = planned.subject;
         self.change_catalog(turn, planned, Then::ProducerOpened { origin, producer, epoch })
     }

@@ -33,7 +33,7 @@ impl Broker {
             retention_ms: create.retention_ms(),
         };
         let planned = self.catalogue.ahead().plan_topic(&wish, &self.catalog_limits());
-        let planned = planned.map_err(|refused| Refusal::of_change(refused, "topic", name))?;
+        let planned = planned.map_err(|refused| self.refuse_change(refused, ("topic", name)))?;
         let then = Then::TopicInfo { origin, topic: planned.subject };
         self.change_catalog(turn, planned, then)
     }
@@ -52,7 +52,7 @@ impl Broker {
         };
         let limits = self.catalog_limits();
         let planned = self.catalogue.ahead().plan_alteration(name, &alteration, &limits);
-        let planned = planned.map_err(|refused| Refusal::of_change(refused, "topic", name))?;
+        let planned = planned.map_err(|refused| self.refuse_change(refused, ("topic", name)))?;
         let then = Then::TopicInfo { origin, topic: planned.subject };
         self.change_catalog(turn, planned, then)
     }
@@ -65,7 +65,7 @@ impl Broker {
     ) -> Result<(), Refusal> {
         let name = delete.name().unwrap_or_default();
         let planned = self.catalogue.ahead().plan_deletion(name);
-        let planned = planned.map_err(|refused| Refusal::of_change(refused, "topic", name))?;
+        let planned = planned.map_err(|refused| self.refuse_change(refused, ("topic", name)))?;
         self.change_catalog(turn, planned, Then::Done(origin))
     }
 
