@@ -26,6 +26,8 @@ pub struct Topic {
     pub kind: TopicKind,
     /// How its records are kept.
     pub level: Level,
+    /// It is or may be deleted: nothing is promised of it any more.
+    pub is_leaving: bool,
 }
 
 /// Everything several checkers look at.
@@ -37,6 +39,10 @@ pub struct Ledger {
     pub records: BTreeMap<RecordId, Fact>,
     /// Topics by id.
     pub topics: BTreeMap<TopicId, Topic>,
+    /// Which life of the node runs, or ran last.
+    pub life: u64,
+    /// A node started on damage: what it had noted last may be gone.
+    pub is_harmed: bool,
     /// What retention took, as readers were told.
     pub retained: BTreeMap<QueueId, u64>,
     /// What damage may have taken.
@@ -45,7 +51,7 @@ pub struct Ledger {
     damaged: Vec<Wound>,
     /// Publishes, deliveries and requests.
     pub operations: u64,
-    /// Records accepted on durable topics, by place.
+    /// Records accepted and still promised, by place: of memory topics those of this life.
     accepted: BTreeMap<(QueueId, u64), RecordId>,
     /// What each group got.
     served: BTreeMap<&'static str, BTreeSet<RecordId>>,
@@ -66,7 +72,17 @@ impl Ledger {
         self.topics.get(&queue.topic()).map(|topic| topic.level)
     }
 
-    /// Durable records accepted in this range of a queue.
+    /// Whether a queue forgets with the process.
+    pub fn is_memory(&self, queue: QueueId) -> bool {
+        self.level_of(queue) == Some(Level::Memory)
+    }
+
+    /// Whether the topic of a queue is or may be deleted.
+    pub fn is_leaving(&self, queue: QueueId) -> bool {
+        self.topics.get(&queue.topic()).is_some_and(|topic| topic.is_leaving)
+    }
+
+    /// Records accepted in this range of a queue, and still promised.
     pub fn accepted_in(
         &self,
         queue: QueueId,
@@ -86,7 +102,7 @@ impl Ledger {
         holds(&self.damaged, queue, offset)
     }
 
-    /// A record accepted on a durable topic that a group has neither got nor been told of: queue, offset, record.
+    /// A record accepted that a group has neither got nor been told of: queue, offset, record.
     pub fn missing(&self, group: &str, topic: TopicId) -> Option<(QueueId, u64, RecordId)> {
         let served = self.served.get(group);
         let of_topic = (QueueId::new(topic, 0), 0)..=(QueueId::new(topic, u16::MAX), u64::MAX);
@@ -103,8 +119,31 @@ impl Ledger {
     pub fn note(&mut self, seen: &Observation<'_>) {
         match *seen {
             Observation::TopicMade(facts) => {
-                let topic = Topic { kind: facts.kind, level: facts.level };
+                let (kind, level, is_leaving) = (facts.kind, facts.level, false);
+                let topic = Topic { kind, level, is_leaving };
                 self.topics.insert(facts.id, topic);
+            }
+            Observation::DeletionAsked { topic } => {
+                if let Some(known) = self.topics.get_mut(&topic) {
+                    known.is_leaving = true;
+                }
+                self.accepted.retain(|(queue, _), _| queue.topic() != topic);
+            }
+            Observation::NodeStarted { life } => {
+                self.life = life;
+                let Self { accepted, topics, .. } = self;
+                let level = |queue: &QueueId| topics.get(&queue.topic()).map(|topic| topic.level);
+                accepted.retain(|(queue, _), _| level(queue) != Some(Level::Memory));
+            }
+            Observation::StartedOnDamage => self.is_harmed = true,
+            Observation::Reset { group, topic } => {
+                let records = &self.records;
+                let is_of_it = |record: &RecordId| {
+                    records.get(record).is_some_and(|fact| fact.queue.topic() == topic)
+                };
+                if let Some(served) = self.served.get_mut(group) {
+                    served.retain(|record| !is_of_it(record));
+                }
             }
             Observation::Made { record, queue, stamp, body_checksum } => {
                 let fact = Fact { queue, stamp, accepted: None, body_checksum };
@@ -127,13 +166,16 @@ impl Ledger {
             | Observation::Joined { .. }
             | Observation::Served { .. }
             | Observation::Read { .. }
-            | Observation::ForgeryTaken { .. }
+            | Observation::Deleted { .. }
+            | Observation::Assigned { .. }
+            | Observation::AckSent { .. }
+            | Observation::AckTaken { .. }
+            | Observation::Replied { .. }
             | Observation::Ended { .. }
             | Observation::RequestRefused { .. }
             | Observation::Disconnected { .. }
             | Observation::TimeWentBy
             | Observation::StartRefused { .. }
-            | Observation::StartedOnDamage
             | Observation::ReadAgain
             | Observation::Hindered { .. }
             | Observation::StillOpen { .. }
@@ -147,7 +189,7 @@ impl Ledger {
             if let Some(fact) = self.records.get_mut(record) {
                 fact.accepted = Some((offset, level));
             }
-            if level == Level::Durable {
+            if !self.is_leaving(queue) {
                 self.accepted.insert((queue, offset), *record);
             }
         }
@@ -165,7 +207,7 @@ impl Ledger {
             Audience::Reader if reason == GapReason::Damage => {
                 self.damaged.push(Wound { queue, offsets: range });
             }
-            Audience::Reader => {}
+            Audience::Reader | Audience::Follower => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::actors::TopicFacts;
 use crate::disk::Wound;
 use std::ops::Range;
-use wire::table::{GapReason, Level, OutcomeKind};
+use wire::table::{GapReason, Level, OutcomeKind, ReplyFate};
 use wire::{QueueId, TopicId};
 
 /// A record of a run: its producer in the upper half, its number in the lower one.
@@ -40,6 +40,17 @@ pub enum Audience {
     Group(&'static str),
     /// A reader that goes from the start of each queue to its end, once.
     Reader,
+    /// A reader that follows the queues while everything happens.
+    Follower,
+}
+
+/// What a group says it has consumed.
+#[derive(Clone, Copy, Debug)]
+pub enum Acked<'a> {
+    /// These offsets.
+    Offsets(&'a [u64]),
+    /// All below.
+    Below(u64),
 }
 
 /// One outstanding publish or request: on which connection, under which number.
@@ -58,6 +69,16 @@ pub struct Asked {
 pub enum Observation<'a> {
     /// A topic is there, or has another number of queues than before.
     TopicMade(&'a TopicFacts),
+    /// A topic is to be deleted: from now on nothing is promised of it.
+    DeletionAsked {
+        /// Which.
+        topic: TopicId,
+    },
+    /// It was deleted.
+    Deleted {
+        /// Which.
+        topic: TopicId,
+    },
     /// A record was made, and will be published. Its body begins with its id.
     Made {
         /// Which.
@@ -97,6 +118,10 @@ pub enum Observation<'a> {
         asked: Asked,
         /// Where it was sent.
         queue: QueueId,
+        /// Its records, in order.
+        records: &'a [RecordId],
+        /// The number of its reason.
+        code: u16,
     },
     /// A record was served.
     Served {
@@ -147,12 +172,41 @@ pub enum Observation<'a> {
         /// To which member.
         member: u64,
     },
-    /// An ack under an epoch that is not the owner's was taken.
-    ForgeryTaken {
+    /// A member was told of a lease.
+    Assigned {
+        /// Of which group.
+        group: &'static str,
         /// Of which queue.
         queue: QueueId,
         /// Under which epoch.
         epoch: u32,
+        /// Where it begins: all below is consumed.
+        floor: u64,
+    },
+    /// A member sent an ack or a commit.
+    AckSent {
+        /// Which one.
+        asked: Asked,
+        /// For which group.
+        group: &'static str,
+        /// On which queue.
+        queue: QueueId,
+        /// Under which epoch.
+        epoch: u32,
+        /// What it says.
+        what: Acked<'a>,
+    },
+    /// It was taken, and is on the disk.
+    AckTaken {
+        /// Which one.
+        asked: Asked,
+    },
+    /// The position of a group without members was moved to the start.
+    Reset {
+        /// Which group.
+        group: &'static str,
+        /// On which topic.
+        topic: TopicId,
     },
     /// A request was sent.
     Requested {
@@ -177,6 +231,13 @@ pub enum Observation<'a> {
         /// Which.
         asked: Asked,
     },
+    /// A responder was told what became of its reply.
+    Replied {
+        /// What it carried.
+        body: u64,
+        /// What became of it.
+        fate: ReplyFate,
+    },
     /// A connection broke: what was outstanding on it is unknown.
     Disconnected {
         /// Whose.
@@ -186,6 +247,11 @@ pub enum Observation<'a> {
     },
     /// An actor looked at its clock.
     TimeWentBy,
+    /// The node started.
+    NodeStarted {
+        /// Which of its lives.
+        life: u64,
+    },
     /// The node would not start.
     StartRefused {
         /// In its words.

@@ -54,7 +54,7 @@ impl World {
         let mut schedule = Schedule::new(&random, faults);
         schedule.trace.is_printed = is_traced;
         schedule.fired.clock_drifts = u64::from(schedule.faults.drift_ppm != 0);
-        let actors = crate::actors::cast(&mut schedule);
+        let actors = crate::actors::cast(&schedule);
         for strike in schedule.faults.strikes.clone() {
             schedule.at(strike.at_ns, Happening::Fault(strike));
         }
@@ -191,6 +191,7 @@ impl World {
         }
         schedule.incarnation = self.node.incarnation;
         schedule.trace.note(&format!("node started, life {}", self.node.incarnation));
+        self.oracle.saw(&Observation::NodeStarted { life: self.node.incarnation });
         for shard in 0..schedule.faults.shard_count {
             schedule.soon(ShardId(shard), Input::Started);
         }

@@ -37,6 +37,8 @@ pub struct Caller {
     output: Vec<u8>,
     writer: FrameWriter,
     request_id: u64,
+    /// Which of its actor's it is: 0 is woken, the others wake with it.
+    lane: u64,
     /// How many connections there were.
     connections: u64,
     pinged_ns: u64,
@@ -44,6 +46,28 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Another connection of an actor that has one already.
+    pub fn beside(lane: u64) -> Self {
+        Self { lane, ..Self::default() }
+    }
+
+    /// Whether this is of its connection, or for everybody.
+    pub fn is_for(&self, event: &ActorEvent) -> bool {
+        match event {
+            ActorEvent::Timer => true,
+            ActorEvent::Connected(link) | ActorEvent::Bytes(link, _) | ActorEvent::Closed(link) => {
+                self.link == Some(*link)
+            }
+        }
+    }
+
+    /// Gives the connection up, as a client does that ends; it connects again when it is woken.
+    pub fn hang_up(&mut self, context: &mut Context<'_>) {
+        if let Some(link) = self.link {
+            context.schedule.cut(link);
+        }
+    }
+
     /// Whether frames can be sent.
     pub fn is_ready(&self) -> bool {
         self.is_greeted
@@ -51,7 +75,7 @@ impl Caller {
 
     /// An outstanding request of this connection, as the oracle names it.
     pub fn asked(&self, context: &Context<'_>, request: u64) -> Asked {
-        Asked { actor: context.actor, connection: self.connections, request }
+        Asked { actor: context.actor, connection: self.connection(), request }
     }
 
     /// Takes what the actor met; tells what it means.
@@ -72,11 +96,15 @@ impl Caller {
         }
     }
 
+    fn connection(&self) -> u64 {
+        self.lane << 32 | self.connections
+    }
+
     fn lose(&mut self, context: &mut Context<'_>) -> Vec<News> {
         self.link = None;
         self.is_greeted = false;
         self.input.clear();
-        let (actor, connection) = (context.actor, self.connections);
+        let (actor, connection) = (context.actor, self.connection());
         context.oracle.saw(&Observation::Disconnected { actor, connection });
         self.connections += 1;
         vec![News::Lost]
@@ -84,7 +112,9 @@ impl Caller {
 
     fn woken(&mut self, context: &mut Context<'_>) -> Vec<News> {
         let now_ns = context.schedule.now_ns;
-        context.schedule.wake(context.actor, now_ns + WAKE_NS);
+        if self.lane == 0 {
+            context.schedule.wake(context.actor, now_ns + WAKE_NS);
+        }
         if let Some(link) = self.link.filter(|_| now_ns > self.heard_ns + SILENCE_NS) {
             context.schedule.abandon(context.actor, link);
             let mut news = self.lose(context);

@@ -2,26 +2,30 @@
 //!
 //! | actor | does |
 //! |---|---|
-//! | `admin` | makes the topics, and lets one grow while it is used |
-//! | `producer` | publishes, idempotent or not, and says what was accepted |
-//! | `consumer` | a member of a group: acks, commits, nacks |
-//! | `requester`, `responder` | request-reply |
+//! | `admin` | makes the topics, lets one grow, deletes and makes others again while they are used, resets a group |
+//! | `producer` | publishes, idempotent or not, on two connections, and says what was accepted |
+//! | `consumer` | a member of a group, or a broadcast instance: acks, commits, nacks, late or never; comes and goes |
+//! | `requester`, `responder` | request-reply: cancels, late replies, responders that vanish |
+//! | `follower` | a batch reader that follows the queues while everything happens |
 //! | `reader` | reads every durable queue at the end |
 //!
-//! `caller` is the connection all of them share.
+//! `caller` is the connection all of them share, `board` what they tell each other.
 
 pub mod admin;
+pub mod board;
 pub mod caller;
 pub mod consumer;
+pub mod follower;
 pub mod producer;
 pub mod reader;
 pub mod requester;
 pub mod responder;
 
 use crate::oracle::Oracle;
-use crate::world::{LinkId, Schedule};
-use wire::table::{Level, TopicKind};
-use wire::{QueueId, TopicId};
+use crate::schedule::Schedule;
+use crate::world::LinkId;
+use board::{BARE, DEEP, EVENTS, MEMORY, NARROW, PASSING, SERVICE, STORED_SERVICE};
+pub use board::{Board, TopicFacts};
 
 /// What an actor meets.
 #[derive(Debug)]
@@ -46,32 +50,6 @@ pub trait Actor {
     fn is_done(&self) -> bool;
 }
 
-/// A topic of a run.
-#[derive(Clone, Debug)]
-pub struct TopicFacts {
-    /// Its id.
-    pub id: TopicId,
-    /// Its name.
-    pub name: String,
-    /// Events or a service.
-    pub kind: TopicKind,
-    /// How its records are kept.
-    pub level: Level,
-    /// Its queues.
-    pub queues: Vec<QueueId>,
-}
-
-/// What the actors tell each other.
-#[derive(Debug, Default)]
-pub struct Board {
-    /// The topics, once they are all made.
-    pub topics: Vec<TopicFacts>,
-    /// Producers that have not yet finished.
-    pub producers_at_work: usize,
-    /// Whether the topics are made.
-    pub is_open: bool,
-}
-
 /// What an actor may use.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -87,20 +65,46 @@ pub struct Context<'a> {
     pub oracle: &'a mut Oracle,
 }
 
+impl Context<'_> {
+    /// Whether nothing is published any more.
+    pub fn is_quiet(&self) -> bool {
+        self.is_healed && self.board.is_settled && self.board.producers_at_work == 0
+    }
+}
+
+/// Sections a producer has in all, and requests a requester.
+const SECTIONS: u64 = 60;
+const REQUESTS: u64 = 50;
+
 /// The actors of a run.
-pub fn cast(schedule: &mut Schedule) -> Vec<Box<dyn Actor>> {
+pub fn cast(schedule: &Schedule) -> Vec<Box<dyn Actor>> {
+    let faults = &schedule.faults;
     let mut actors: Vec<Box<dyn Actor>> = vec![Box::new(admin::Admin::default())];
     for number in 0..4 {
-        actors.push(Box::new(producer::Producer::new(number, number != 3, &schedule.faults)));
+        actors.push(Box::new(producer::Producer::new(number, number != 3, faults.share(SECTIONS))));
     }
-    let nacks = schedule.faults.nacks;
-    for (group, topic) in [("desk", 0), ("desk", 0), ("audit", 0), ("desk", 1), ("ticker", 2)] {
-        actors.push(Box::new(consumer::Consumer::new(group, topic, nacks)));
+    let nacks = faults.nacks;
+    for (group, slot) in [
+        ("desk", EVENTS),
+        ("desk", EVENTS),
+        ("audit", EVENTS),
+        ("desk", BARE),
+        ("replay", BARE),
+        ("ticker", MEMORY),
+        ("narrow", NARROW),
+        ("passing", PASSING),
+    ] {
+        actors.push(Box::new(consumer::Consumer::member(group, slot, nacks)));
     }
-    for topic in [3, 4] {
-        actors.push(Box::new(responder::Responder::new(topic)));
-        actors.push(Box::new(requester::Requester::new(topic, &schedule.faults)));
+    for (instance, audience) in [("left", "wall/left"), ("right", "wall/right")] {
+        actors.push(Box::new(consumer::Consumer::instance(instance, audience, DEEP, nacks)));
     }
+    for slot in [SERVICE, STORED_SERVICE, board::PASSING_SERVICE] {
+        actors.push(Box::new(responder::Responder::new(slot)));
+        actors.push(Box::new(requester::Requester::new(slot, faults.share(REQUESTS))));
+    }
+    actors.push(Box::new(responder::Responder::new(SERVICE)));
+    actors.push(Box::new(follower::Follower::default()));
     actors.push(Box::new(reader::Reader::default()));
     actors
 }

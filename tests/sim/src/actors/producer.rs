@@ -1,33 +1,38 @@
 //! Producer: publishes to every queue of the event topics, and tells the oracle what was accepted.
 //!
-//! An idempotent one sends again whatever has no receipt, under the same
-//! sequence. One that is not gives up what it sent on a broken connection:
-//! nobody knows whether it is there.
+//! An idempotent one sends again whatever has no receipt, under the same sequence: on
+//! its connection, on the next one, and now and then on a second one while the first
+//! still lives. One that is not idempotent sends everything once, and gives up what it
+//! sent on a broken connection: nobody knows whether it is there.
 
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
-use crate::faults::Faults;
 use crate::observation::{Observation, RecordId, Stamp};
 use std::collections::{BTreeMap, VecDeque};
 use wire::record::{Properties, Record, write_record};
-use wire::table::{self, TopicKind};
-use wire::{ErrorCode, Kind, QueueId};
+use wire::table;
+use wire::{ErrorCode, Frame, Kind, QueueId};
 
-/// Sections a producer has in all.
-const SECTIONS: u64 = 60;
 /// Sections in flight per queue.
 const WINDOW: usize = 4;
 /// After a refusal it waits this long.
 const PAUSE_NS: u64 = 50_000_000;
 /// Looks at a receipt that never came, on a connection that lives, after this long.
 const LOST_NS: u64 = 5_000_000_000;
+/// Of a thousand looks around, so many send everything once more on the second connection.
+const IMPATIENT_PARTS: u64 = 30;
+/// Of a thousand sections, so many have many records.
+const LARGE_PARTS: u64 = 60;
+const LARGE_RECORDS: u64 = 40;
+/// The second connection's place in `lines`.
+const SECOND: usize = 1;
 
 #[derive(Clone, Debug)]
 struct Section {
     sequence: u64,
     records: Vec<RecordId>,
     bytes: Vec<u8>,
-    request_id: u64,
+    /// Since when it waits for a receipt; 0 = it is to be sent again.
     sent_ns: u64,
 }
 
@@ -35,6 +40,13 @@ struct Section {
 struct Stream {
     next_sequence: u64,
     in_flight: VecDeque<Section>,
+}
+
+/// A connection, and what was sent on it under which number and has no answer.
+#[derive(Debug, Default)]
+struct Line {
+    caller: Caller,
+    asked: BTreeMap<u64, (QueueId, Vec<RecordId>)>,
 }
 
 /// Whether the node knows the producer under its epoch.
@@ -50,13 +62,11 @@ enum Standing {
 pub struct Producer {
     number: u64,
     is_idempotent: bool,
-    caller: Caller,
+    lines: [Line; 2],
     id: u64,
     epoch: u32,
     standing: Standing,
     streams: BTreeMap<QueueId, Stream>,
-    /// What was sent on this connection under which number, and has no answer.
-    asked: BTreeMap<u64, (QueueId, Vec<RecordId>)>,
     sections_left: u64,
     records: u64,
     pause_until_ns: u64,
@@ -64,18 +74,18 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// Producer `number` of the run.
-    pub fn new(number: u64, is_idempotent: bool, faults: &Faults) -> Self {
+    /// Producer `number` of the run, with so many sections to publish.
+    pub fn new(number: u64, is_idempotent: bool, sections: u64) -> Self {
+        let second = Line { caller: Caller::beside(1), ..Line::default() };
         Self {
             number,
             is_idempotent,
-            caller: Caller::default(),
+            lines: [Line::default(), second],
             id: 0,
             epoch: 0,
             standing: Standing::Closed,
             streams: BTreeMap::new(),
-            asked: BTreeMap::new(),
-            sections_left: faults.share(SECTIONS),
+            sections_left: sections,
             records: 0,
             pause_until_ns: 0,
             is_counted: false,
@@ -88,7 +98,7 @@ impl Producer {
             context.board.producers_at_work += 1;
         }
         let pauses = context.schedule.now_ns < self.pause_until_ns;
-        if !self.caller.is_ready() || !context.board.is_open || pauses {
+        if !self.lines[0].caller.is_ready() || !context.board.is_open || pauses {
             return;
         }
         if self.is_idempotent && self.standing != Standing::Open {
@@ -104,31 +114,28 @@ impl Producer {
         }
         self.standing = Standing::Opening;
         let producer = self.id;
-        self.caller.ask(context, Kind::ProducerOpen, &[], |builder| {
+        self.lines[0].caller.ask(context, Kind::ProducerOpen, &[], |builder| {
             table::ProducerOpen::create(builder, &table::ProducerOpenArgs { producer })
         });
     }
 
     fn publish_next(&mut self, context: &mut Context<'_>) -> bool {
-        let topics: Vec<QueueId> = context
-            .board
-            .topics
-            .iter()
-            .filter(|topic| topic.kind == TopicKind::Event)
-            .flat_map(|topic| topic.queues.iter().copied())
-            .collect();
-        let queue = topics[context.schedule.random.index(topics.len())];
+        let queue = context.schedule.random.one_of(&context.board.event_queues());
         if self.streams.entry(queue).or_default().in_flight.len() >= WINDOW {
             return false;
         }
         let section = self.make(context, queue);
         self.sections_left -= 1;
-        self.send(context, queue, section);
+        self.send(context, 0, queue, &section);
+        self.streams.entry(queue).or_default().in_flight.push_back(section);
         true
     }
 
     fn make(&mut self, context: &mut Context<'_>, queue: QueueId) -> Section {
-        let count = context.schedule.random.between(1, 6);
+        let random = &mut context.schedule.random;
+        // What is larger than a depth limit would never be taken.
+        let is_large = random.chance(LARGE_PARTS) && !context.board.is_narrow(queue);
+        let count = random.between(1, if is_large { LARGE_RECORDS } else { 6 });
         let stream = self.streams.entry(queue).or_default();
         let first = stream.next_sequence;
         stream.next_sequence += count;
@@ -148,10 +155,10 @@ impl Producer {
             context.oracle.saw(&Observation::Made { record: id, queue, stamp, body_checksum });
             records.push(id);
         }
-        Section { sequence: first, records, bytes, request_id: 0, sent_ns: 0 }
+        Section { sequence: first, records, bytes, sent_ns: context.schedule.now_ns }
     }
 
-    fn send(&mut self, context: &mut Context<'_>, queue: QueueId, mut section: Section) {
+    fn send(&mut self, context: &mut Context<'_>, line: usize, queue: QueueId, section: &Section) {
         let args = table::PublishArgs {
             queue: queue.0,
             producer: self.id,
@@ -159,36 +166,45 @@ impl Producer {
             sequence: section.sequence,
             count: u32::try_from(section.records.len()).expect("a few"),
         };
-        section.sent_ns = context.schedule.now_ns;
-        section.request_id = self.caller.ask(context, Kind::Publish, &section.bytes, |builder| {
+        let line = &mut self.lines[line];
+        let request = line.caller.ask(context, Kind::Publish, &section.bytes, |builder| {
             table::Publish::create(builder, &args)
         });
-        let asked = self.caller.asked(context, section.request_id);
+        let asked = line.caller.asked(context, request);
         let records = &section.records;
         context.oracle.saw(&Observation::Published { asked, queue, records });
-        self.asked.insert(section.request_id, (queue, records.clone()));
-        self.streams.entry(queue).or_default().in_flight.push_back(section);
+        line.asked.insert(request, (queue, records.clone()));
     }
 
-    fn send_all_again(&mut self, context: &mut Context<'_>) {
+    fn send_all_again(&mut self, context: &mut Context<'_>, line: usize) {
         let queues: Vec<QueueId> = self.streams.keys().copied().collect();
         for queue in queues {
-            let stream = self.streams.entry(queue).or_default();
-            for section in std::mem::take(&mut stream.in_flight) {
-                self.send(context, queue, section);
+            let mut in_flight =
+                std::mem::take(&mut self.streams.entry(queue).or_default().in_flight);
+            for section in &mut in_flight {
+                self.send(context, line, queue, section);
+                section.sent_ns = context.schedule.now_ns;
             }
+            self.streams.entry(queue).or_default().in_flight = in_flight;
         }
     }
 
     fn send_again_what_is_overdue(&mut self, context: &mut Context<'_>) {
         let now_ns = context.schedule.now_ns;
-        let is_overdue = self.streams.values().any(|stream| {
-            stream.in_flight.front().is_some_and(|section| {
-                section.request_id == 0 || now_ns > section.sent_ns + LOST_NS
-            })
-        });
-        if is_overdue && self.is_idempotent {
-            self.send_all_again(context);
+        let is_overdue = |section: &Section| now_ns > section.sent_ns + LOST_NS;
+        let mut oldest = self.streams.values().filter_map(|stream| stream.in_flight.front());
+        if self.is_idempotent && oldest.any(is_overdue) {
+            self.send_all_again(context, 0);
+        }
+    }
+
+    /// A retry on another connection, while nobody knows what became of the first.
+    fn be_impatient(&mut self, context: &mut Context<'_>) {
+        let may = self.is_idempotent
+            && self.standing == Standing::Open
+            && self.lines[SECOND].caller.is_ready();
+        if may && context.schedule.random.chance(IMPATIENT_PARTS) {
+            self.send_all_again(context, SECOND);
         }
     }
 
@@ -199,15 +215,18 @@ impl Producer {
         }
     }
 
-    fn on_lost(&mut self) {
+    fn on_lost(&mut self, line: usize) {
+        self.lines[line].asked.clear();
+        if line == SECOND {
+            return;
+        }
         self.stop_opening();
-        self.asked.clear();
         for stream in self.streams.values_mut() {
             if !self.is_idempotent {
                 stream.in_flight.clear();
             }
             for section in &mut stream.in_flight {
-                section.request_id = 0;
+                section.sent_ns = 0;
             }
         }
     }
@@ -220,50 +239,102 @@ impl Producer {
         self.streams.clear();
     }
 
+    /// Whichever of its sendings was accepted, the section is.
     fn on_receipt(
         &mut self,
         context: &mut Context<'_>,
-        request_id: u64,
+        (line, request): (usize, u64),
         receipt: table::Receipt<'_>,
     ) {
         let queue = QueueId(receipt.queue());
-        let records = self.asked.remove(&request_id).map(|(_, records)| records);
-        let records = records.unwrap_or_default();
+        let line = &mut self.lines[line];
+        let records = line.asked.remove(&request).map(|(_, records)| records).unwrap_or_default();
         context.oracle.saw(&Observation::Accepted {
-            asked: self.caller.asked(context, request_id),
+            asked: line.caller.asked(context, request),
             queue,
             first_offset: receipt.first_offset(),
             level: receipt.level(),
             records: &records,
         });
-        // Whichever of its sendings was accepted, the section is.
+        self.settle(queue, &records);
+    }
+
+    /// This section is not sent again.
+    fn settle(&mut self, queue: QueueId, records: &[RecordId]) {
         if let Some(stream) = self.streams.get_mut(&queue) {
             stream.in_flight.retain(|section| section.records != records);
         }
     }
 
-    fn on_error(&mut self, context: &mut Context<'_>, request_id: u64, error: table::Error<'_>) {
+    fn on_error(
+        &mut self,
+        context: &mut Context<'_>,
+        (line, request): (usize, u64),
+        error: table::Error<'_>,
+    ) {
         context.schedule.fired.refusals += 1;
-        if let Some((queue, _)) = self.asked.remove(&request_id) {
-            let asked = self.caller.asked(context, request_id);
-            context.oracle.saw(&Observation::Refused { asked, queue });
-        }
-        self.pause_until_ns = context.schedule.now_ns + PAUSE_NS;
         let code = ErrorCode::from_number(error.code());
-        let must_reopen =
-            matches!(code, Some(ErrorCode::UnknownProducer | ErrorCode::ProducerFenced));
-        if must_reopen {
+        if let Some((queue, records)) = self.lines[line].asked.remove(&request) {
+            let asked = self.lines[line].caller.asked(context, request);
+            let (records, code) = (&records, error.code());
+            context.oracle.saw(&Observation::Refused { asked, queue, records, code });
+            if !self.is_idempotent {
+                self.settle(queue, records);
+            }
+            if !context.board.has_queue(queue) {
+                // Deleted: nothing is published there any more.
+                self.streams.remove(&queue);
+            }
+        }
+        if matches!(code, Some(ErrorCode::UnknownProducer | ErrorCode::ProducerFenced)) {
             self.standing = Standing::Closed;
         }
         self.stop_opening();
-        for stream in self.streams.values_mut() {
-            if !self.is_idempotent {
-                stream.in_flight.retain(|section| section.request_id != request_id);
-            }
-            for section in &mut stream.in_flight {
-                section.request_id = 0;
+        if line == SECOND {
+            return;
+        }
+        self.pause_until_ns = context.schedule.now_ns + PAUSE_NS;
+        for section in self.streams.values_mut().flat_map(|stream| &mut stream.in_flight) {
+            section.sent_ns = 0;
+        }
+    }
+
+    fn on_frame(
+        &mut self,
+        context: &mut Context<'_>,
+        line: usize,
+        (kind, frame): (Kind, Frame<'_>),
+    ) {
+        let request = (line, frame.header.request_id);
+        #[expect(clippy::wildcard_enum_match_arm, reason = "other frames are not for a producer")]
+        match kind {
+            Kind::ProducerOpened => self.on_opened(frame.read().expect("valid")),
+            Kind::Receipt => self.on_receipt(context, request, frame.read().expect("valid")),
+            Kind::Error => self.on_error(context, request, frame.read().expect("valid")),
+            _ => {}
+        }
+    }
+
+    fn hear(&mut self, context: &mut Context<'_>, line: usize, event: ActorEvent) {
+        for news in self.lines[line].caller.take(context, event) {
+            match news {
+                News::Ready if line == SECOND => {}
+                News::Ready => {
+                    if self.standing == Standing::Open || !self.is_idempotent {
+                        self.send_all_again(context, line);
+                    }
+                }
+                News::Woken if line == SECOND => self.be_impatient(context),
+                News::Woken => self.forget_deleted(context),
+                News::Lost => self.on_lost(line),
+                News::Frame(bytes) => self.on_frame(context, line, decode(&bytes)),
             }
         }
+    }
+
+    /// What waits for a queue that is gone waits in vain.
+    fn forget_deleted(&mut self, context: &Context<'_>) {
+        self.streams.retain(|queue, _| context.board.has_queue(*queue));
     }
 }
 
@@ -275,34 +346,14 @@ impl Actor for Producer {
 
     fn on(&mut self, context: &mut Context<'_>, event: ActorEvent) {
         let was_done = self.is_done();
-        for news in self.caller.take(context, event) {
-            match news {
-                News::Ready => {
-                    if self.standing == Standing::Open || !self.is_idempotent {
-                        self.send_all_again(context);
-                    }
-                }
-                News::Woken => {}
-                News::Lost => self.on_lost(),
-                News::Frame(bytes) => {
-                    let (kind, frame) = decode(&bytes);
-                    let request_id = frame.header.request_id;
-                    #[expect(
-                        clippy::wildcard_enum_match_arm,
-                        reason = "other frames are not for a producer"
-                    )]
-                    match kind {
-                        Kind::ProducerOpened => self.on_opened(frame.read().expect("valid")),
-                        Kind::Receipt => {
-                            self.on_receipt(context, request_id, frame.read().expect("valid"));
-                        }
-                        Kind::Error => {
-                            self.on_error(context, request_id, frame.read().expect("valid"));
-                        }
-                        _ => {}
-                    }
-                }
+        if matches!(event, ActorEvent::Timer) {
+            self.hear(context, 0, ActorEvent::Timer);
+            if self.is_idempotent {
+                self.hear(context, SECOND, ActorEvent::Timer);
             }
+        } else {
+            let line = usize::from(!self.lines[0].caller.is_for(&event));
+            self.hear(context, line, event);
         }
         self.go_on(context);
         if self.is_done() && !was_done {

@@ -4,7 +4,7 @@ use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
 use crate::observation::{Audience, Observation};
 use wire::record::records;
-use wire::table::{self, Level, TopicKind};
+use wire::table;
 use wire::{Kind, QueueId};
 
 /// The reader of a run.
@@ -18,18 +18,10 @@ pub struct Reader {
 
 impl Reader {
     fn go_on(&mut self, context: &mut Context<'_>) {
-        let is_quiet =
-            context.is_healed && context.board.is_open && context.board.producers_at_work == 0;
-        if !is_quiet || self.is_asked || !self.caller.is_ready() {
+        if !context.is_quiet() || self.is_asked || !self.caller.is_ready() {
             return;
         }
-        let queues = self.queues.get_or_insert_with(|| {
-            let durable = |topic: &&super::TopicFacts| {
-                topic.level == Level::Durable && topic.kind == TopicKind::Event
-            };
-            let topics = context.board.topics.iter().filter(durable);
-            topics.flat_map(|topic| topic.queues.iter().copied()).collect()
-        });
+        let queues = self.queues.get_or_insert_with(|| context.board.durable_queues());
         let Some(queue) = queues.last().copied() else { return };
         self.is_asked = true;
         let args = table::FetchArgs {

@@ -2,14 +2,12 @@
 
 use super::caller::{Caller, News, decode};
 use super::{Actor, ActorEvent, Context};
-use crate::faults::Faults;
 use crate::observation::Observation;
 use std::collections::BTreeSet;
 use wire::Kind;
 use wire::record::{Properties, Record, records, write_record};
 use wire::table::{self, OutcomeKind};
 
-const REQUESTS: u64 = 50;
 const OUTSTANDING: usize = 5;
 /// Network, mailboxes and the timer's tick may add so much to a deadline.
 const SLACK_NS: u64 = 60_000_000;
@@ -17,27 +15,35 @@ const SLACK_NS: u64 = 60_000_000;
 /// A requester of a run.
 #[derive(Debug)]
 pub struct Requester {
-    topic: usize,
+    slot: usize,
+    requests: u64,
     caller: Caller,
     outstanding: BTreeSet<u64>,
     sent: u64,
-    left: u64,
 }
 
 impl Requester {
-    /// Calls the `topic`th topic of the board.
-    pub fn new(topic: usize, faults: &Faults) -> Self {
+    /// Calls the service at `slot`, so often.
+    pub fn new(slot: usize, requests: u64) -> Self {
         let caller = Caller::default();
-        Self { topic, caller, outstanding: BTreeSet::new(), sent: 0, left: faults.share(REQUESTS) }
+        Self { slot, requests, caller, outstanding: BTreeSet::new(), sent: 0 }
     }
 
-    fn call(&mut self, context: &mut Context<'_>) {
-        let queues = &context.board.topics[self.topic].queues;
-        let queue = queues[context.schedule.random.index(queues.len())].0;
+    fn call_some(&mut self, context: &mut Context<'_>) {
+        while self.caller.is_ready()
+            && self.outstanding.len() < OUTSTANDING
+            && self.sent < self.requests
+        {
+            let Some(facts) = &context.board.topics[self.slot] else { return };
+            let queue = context.schedule.random.one_of(&facts.queues);
+            self.call(context, queue.0);
+        }
+    }
+
+    fn call(&mut self, context: &mut Context<'_>, queue: u64) {
         let time_left_us = context.schedule.random.between(1_000, 800_000);
         self.sent += 1;
-        self.left -= 1;
-        let body = (self.topic as u64) << 32 | self.sent;
+        let body = (self.slot as u64) << 32 | self.sent;
         let mut section = Vec::new();
         let properties = Properties::default();
         let record =
@@ -75,10 +81,11 @@ impl Requester {
 
 impl Actor for Requester {
     fn name(&self) -> String {
-        format!("requester of topic {} ({} sent)", self.topic, self.sent)
+        format!("requester of topic {} ({} sent)", self.slot, self.sent)
     }
 
     fn on(&mut self, context: &mut Context<'_>, event: ActorEvent) {
+        let mut is_refused = false;
         for news in self.caller.take(context, event) {
             match news {
                 News::Ready => {}
@@ -94,17 +101,19 @@ impl Actor for Requester {
                         self.outstanding.remove(&request_id);
                         let asked = self.caller.asked(context, request_id);
                         context.oracle.saw(&Observation::RequestRefused { asked });
+                        is_refused = true;
                     }
                 }
             }
         }
-        let may_call = self.caller.is_ready() && context.board.is_open;
-        while may_call && self.outstanding.len() < OUTSTANDING && self.left > 0 {
-            self.call(context);
+        // After a refusal it takes a breath, as a client does.
+        if is_refused {
+            return;
         }
+        self.call_some(context);
     }
 
     fn is_done(&self) -> bool {
-        self.left == 0 && self.outstanding.is_empty()
+        self.sent == self.requests && self.outstanding.is_empty()
     }
 }

@@ -3,7 +3,9 @@
 //! | checker | promise |
 //! |---|---|
 //! | `bytes` | no byte is served that was not published |
-//! | `durable` | an accepted record is readable at its place, at its level |
+//! | `deletions` | a deleted topic takes nothing, and its number is never given again |
+//! | `durable` | what was accepted, or shown to anybody, is readable at its place |
+//! | `floors` | a group's position never goes back, and what it consumed never comes again |
 //! | `gaps` | what is not there is told, and only retention or damage takes what was accepted |
 //! | `groups` | every group gets every accepted record |
 //! | `leases` | one owner per queue and epoch; an older epoch changes nothing |
@@ -12,6 +14,7 @@
 //! | `once` | each (producer, epoch, sequence) is in its queue once |
 //! | `order` | the records of a producer keep their order in a queue |
 //! | `outcomes` | a request ends exactly once, in time, with its own reply |
+//! | `refusals` | what was refused is not in the log |
 //! | `recovery` | a node starts again after every crash |
 //! | `silence` | a half-open connection is found out |
 //!
@@ -21,7 +24,9 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a checker hears what concerns it")]
 
 mod bytes;
+mod deletions;
 mod durable;
+mod floors;
 mod gaps;
 mod groups;
 mod leases;
@@ -33,6 +38,7 @@ mod outcomes;
 #[cfg(test)]
 mod planted;
 mod recovery;
+mod refusals;
 mod silence;
 
 use crate::ledger::Ledger;
@@ -66,7 +72,9 @@ pub trait Checker: Debug {
 pub fn every_checker() -> Vec<Box<dyn Checker>> {
     vec![
         Box::new(bytes::Bytes),
+        Box::new(deletions::Deletions::default()),
         Box::new(durable::Durable::default()),
+        Box::new(floors::Floors::default()),
         Box::new(gaps::Gaps),
         Box::new(groups::Groups::default()),
         Box::new(leases::Leases::default()),
@@ -76,6 +84,7 @@ pub fn every_checker() -> Vec<Box<dyn Checker>> {
         Box::new(order::Order::default()),
         Box::new(outcomes::Outcomes::default()),
         Box::new(recovery::Recovery),
+        Box::new(refusals::Refusals::default()),
         Box::new(silence::Silence),
     ]
 }

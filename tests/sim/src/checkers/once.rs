@@ -5,22 +5,22 @@ use crate::ledger::Ledger;
 use crate::observation::{Observation, RecordId};
 use std::collections::BTreeMap;
 use wire::QueueId;
-use wire::table::Level;
 
 /// Where each record of an idempotent producer was seen.
 #[derive(Debug, Default)]
 pub(super) struct Once {
     places: BTreeMap<RecordId, u64>,
+    /// The same of memory topics, which forget with the process: the window of duplicates, too.
+    of_this_life: BTreeMap<RecordId, u64>,
 }
 
 impl Once {
     fn see(&mut self, known: &Ledger, at: (QueueId, u64), record: RecordId) -> Verdict {
         let (queue, offset) = at;
-        // A memory topic forgets with the process, the window of duplicates included.
-        let is_bound = known.records.get(&record).is_some_and(|fact| fact.stamp.is_some())
-            && known.level_of(queue) == Some(Level::Durable);
-        let first = *self.places.entry(record).or_insert(offset);
-        if is_bound && first != offset {
+        let is_memory = known.is_memory(queue);
+        let places = if is_memory { &mut self.of_this_life } else { &mut self.places };
+        let first = *places.entry(record).or_insert(offset);
+        if first != offset && known.records.get(&record).is_some_and(|fact| fact.stamp.is_some()) {
             return Err(format!(
                 "record {record:?} is in queue {queue} twice, at {first} and {offset}"
             ));
@@ -41,6 +41,10 @@ impl Checker for Once {
                 .try_for_each(|(offset, record)| self.see(known, (queue, offset), *record)),
             Observation::Served { queue, offset, record: Some(record), .. } => {
                 self.see(known, (queue, offset), record)
+            }
+            Observation::NodeStarted { .. } => {
+                self.of_this_life.clear();
+                Ok(())
             }
             _ => Ok(()),
         }

@@ -5,7 +5,6 @@ use crate::ledger::Ledger;
 use crate::observation::{Asked, Observation, RecordId};
 use std::collections::{BTreeMap, VecDeque};
 use wire::QueueId;
-use wire::table::Level;
 
 /// A connection of an actor, and a queue it publishes to.
 type Stream = (usize, u64, QueueId);
@@ -16,6 +15,8 @@ pub(super) struct Order {
     /// Publishes without an answer, in the order they were sent.
     outstanding: BTreeMap<Stream, VecDeque<u64>>,
     places: BTreeMap<(QueueId, u64), RecordId>,
+    /// On which connection a record was sent; one without a sequence is sent once.
+    connections: BTreeMap<RecordId, u64>,
 }
 
 impl Order {
@@ -47,7 +48,8 @@ impl Checker for Order {
 
     fn observe(&mut self, _known: &Ledger, seen: &Observation<'_>) -> Verdict {
         match *seen {
-            Observation::Published { asked, queue, .. } => {
+            Observation::Published { asked, queue, records } => {
+                self.connections.extend(records.iter().map(|record| (*record, asked.connection)));
                 let stream = (asked.actor, asked.connection, queue);
                 self.outstanding.entry(stream).or_default().push_back(asked.request);
             }
@@ -56,7 +58,7 @@ impl Checker for Order {
                 self.places.extend(places.map(|(offset, record)| ((queue, offset), *record)));
                 return self.answer(asked, queue);
             }
-            Observation::Refused { asked, queue } => self.forget(asked, queue),
+            Observation::Refused { asked, queue, .. } => self.forget(asked, queue),
             Observation::Served { queue, offset, record: Some(record), .. } => {
                 self.places.insert((queue, offset), record);
             }
@@ -65,16 +67,18 @@ impl Checker for Order {
         Ok(())
     }
 
-    /// Ids grow as a producer publishes, so along the offsets of a queue they grow per producer.
+    /// Ids grow as a producer publishes, so along the offsets of a queue they grow: of an
+    /// idempotent producer all of them, of another those of one connection.
     fn end(&mut self, known: &Ledger) -> Verdict {
-        let mut newest: BTreeMap<(QueueId, u64), RecordId> = BTreeMap::new();
+        let mut newest: BTreeMap<(QueueId, u64, Option<u64>), RecordId> = BTreeMap::new();
         for ((queue, offset), record) in &self.places {
-            let is_ordered = known.records.get(record).is_some_and(|fact| fact.stamp.is_some())
-                && known.level_of(*queue) == Some(Level::Durable);
-            if !is_ordered {
+            // A memory topic forgets what came before a restart, and takes it again.
+            let Some(fact) = known.records.get(record).filter(|_| !known.is_memory(*queue)) else {
                 continue;
-            }
-            let last = newest.entry((*queue, record.producer())).or_default();
+            };
+            let connection = self.connections.get(record).copied();
+            let connection = connection.filter(|_| fact.stamp.is_none());
+            let last = newest.entry((*queue, record.producer(), connection)).or_default();
             if record < last {
                 return Err(format!(
                     "queue {queue}: record {record:?} at offset {offset} came after {last:?}"

@@ -4,7 +4,7 @@ use super::{Checker, Verdict};
 use crate::ledger::Ledger;
 use crate::observation::{Asked, Observation};
 use std::collections::BTreeMap;
-use wire::table::OutcomeKind;
+use wire::table::{OutcomeKind, ReplyFate};
 
 #[derive(Clone, Copy, Debug)]
 struct Call {
@@ -16,9 +16,24 @@ struct Call {
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
     outstanding: BTreeMap<Asked, Call>,
+    /// How the request with this body ended, as its requester was told.
+    ended: BTreeMap<u64, OutcomeKind>,
+    /// What the responder was told of its reply with this body.
+    fates: BTreeMap<u64, ReplyFate>,
 }
 
 impl Outcomes {
+    /// What the responder was told must be true; a requester whose connection broke was told nothing.
+    fn compare(&self, body: u64) -> Verdict {
+        let (Some(kind), Some(fate)) = (self.ended.get(&body), self.fates.get(&body)) else {
+            return Ok(());
+        };
+        if (*kind == OutcomeKind::Reply) == (*fate == ReplyFate::Delivered) {
+            return Ok(());
+        }
+        Err(format!("request {body} ended as {kind:?}, and its reply was {fate:?}"))
+    }
+
     fn end_one(&mut self, asked: Asked, kind: OutcomeKind, body: Option<u64>) -> Verdict {
         let Some(call) = self.outstanding.remove(&asked) else {
             return Err(format!("request {asked:?} ended twice, or was never sent"));
@@ -26,7 +41,8 @@ impl Outcomes {
         if kind == OutcomeKind::Reply && body != Some(call.body) {
             return Err(format!("request {asked:?} got another request's reply"));
         }
-        Ok(())
+        self.ended.insert(call.body, kind);
+        self.compare(call.body)
     }
 
     fn look_for_overdue(&self, now_ns: u64) -> Verdict {
@@ -51,6 +67,10 @@ impl Checker for Outcomes {
             Observation::Ended { asked, kind, body } => {
                 self.look_for_overdue(known.now_ns)?;
                 return self.end_one(asked, kind, body);
+            }
+            Observation::Replied { body, fate } => {
+                self.fates.insert(body, fate);
+                return self.compare(body);
             }
             Observation::RequestRefused { asked } => {
                 self.outstanding.remove(&asked);
@@ -79,7 +99,7 @@ impl Checker for Outcomes {
 mod tests {
     use super::super::planted::Story;
     use crate::observation::{Asked, Observation};
-    use wire::table::OutcomeKind;
+    use wire::table::{OutcomeKind, ReplyFate};
 
     const ASKED: Asked = Asked { actor: 3, connection: 0, request: 9 };
 
@@ -108,6 +128,20 @@ mod tests {
         let mut story = story();
         ended(&mut story, OutcomeKind::Reply, Some(6));
         story.speaks("outcomes");
+    }
+
+    #[test]
+    fn it_speaks_of_a_reply_whose_responder_was_told_something_else() {
+        for (kind, fate) in [
+            (OutcomeKind::Reply, ReplyFate::Late),
+            (OutcomeKind::TimeoutInService, ReplyFate::Delivered),
+        ] {
+            let mut story = story();
+            ended(&mut story, kind, Some(5));
+            story.is_silent();
+            story.oracle.saw(&Observation::Replied { body: 5, fate });
+            story.speaks("outcomes");
+        }
     }
 
     #[test]

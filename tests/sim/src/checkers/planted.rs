@@ -18,15 +18,19 @@ pub(super) struct Story {
 impl Story {
     pub(super) fn new() -> Self {
         let mut oracle = Oracle::default();
-        let facts = TopicFacts {
+        oracle.saw(&Observation::TopicMade(&Self::topic()));
+        Self { oracle }
+    }
+
+    /// The topic it knows.
+    pub(super) fn topic() -> TopicFacts {
+        TopicFacts {
             id: QUEUE.topic(),
             name: "A10-00000001".to_owned(),
             kind: TopicKind::Event,
             level: Level::Durable,
             queues: vec![QUEUE, QueueId::new(QUEUE.topic(), 1)],
-        };
-        oracle.saw(&Observation::TopicMade(&facts));
-        Self { oracle }
+        }
     }
 
     /// The body of a record.
