@@ -15,9 +15,9 @@ use tempfile::TempDir;
 const TOPIC: &str = "A10-20190001";
 const SERVICE: &str = "A10-20190002";
 const MIB: u64 = 1 << 20;
-const DISK_BYTES: u64 = 160 * MIB;
+const DISK_BYTES: u64 = 96 * MIB;
 /// What is deleted to make room again.
-const BALLAST_BYTES: u64 = 48 * MIB;
+const BALLAST_BYTES: u64 = 24 * MIB;
 /// Small segments, so that a small disk holds many.
 const SMALL: [(&str, &str); 2] = [
     ("DEFIBUS__STORAGE__SEGMENT_BYTES", "4194304"),

@@ -133,7 +133,8 @@ pub(crate) fn few_descriptors() -> String {
     let data = TempDir::new().expect("a temporary directory");
     let mut command = Node::dev(program_under(&under), data.path(), &["--shards", "1"]);
     // Many small segments, of which only some can be open.
-    command.env("DEFIBUS__STORAGE__SEGMENT_BYTES", "2097152");
+    command.env("DEFIBUS__STORAGE__SEGMENT_BYTES", "1048576");
+    command.env("DEFIBUS__STORAGE__BATCH_BYTES", "262144");
     command.env("DEFIBUS__LIMITS__RECORD_BYTES", "65536");
     command.env("DEFIBUS__STORAGE__RECENT_BYTES", "4194304");
     command.env("DEFIBUS__STORAGE__READ_CACHE_BYTES", "1048576");
@@ -162,7 +163,7 @@ pub(crate) fn few_descriptors() -> String {
     assert!(refusal.limit > 0 && refusal.limit < 64, "{refusal:?}");
     // Existing connections go on while others knock, and the log takes new segments.
     let body = vec![7; 50_000];
-    for round in 0..400_u32 {
+    for round in 0..200_u32 {
         if round % 40 == 0 {
             assert!(Client::connect(config()).is_err(), "still full");
         }
@@ -178,7 +179,7 @@ pub(crate) fn few_descriptors() -> String {
     let mut late = Oracle::start(&node.listen, &["sub", TOPIC, "--group", "desk"]);
     until("who was refused comes in, and reads from all segments", || {
         assert!(!late.has_ended(), "{}", late.complaints());
-        (late.lines() >= 1600).then_some(())
+        (late.lines() >= 800).then_some(())
     });
     assert!(open_files(node.pid()) < 64);
     assert_eq!(node.terminate().0, Some(0));

@@ -8,7 +8,7 @@ use std::thread::park_timeout;
 use std::time::Duration;
 
 /// Looks of one wait: far more than any wait needs.
-const LOOKS_MAX: usize = 6000;
+const LOOKS_MAX: usize = 24_000;
 /// From one look to the next.
 const PAUSE: Duration = Duration::from_millis(5);
 
