@@ -30,6 +30,13 @@ impl Talk {
         }
     }
 
+    /// One line on the standard error that changes in place, if that is a terminal; else nothing.
+    pub fn status(self) -> ProgressBar {
+        let bar = self.progress(None, "");
+        let style = ProgressStyle::with_template("{spinner} {msg}");
+        bar.with_style(style.expect("the template is a constant and known to be right"))
+    }
+
     /// A progress bar on the standard error if that is a terminal, else one that draws nothing.
     pub fn progress(self, total: Option<u64>, unit: &'static str) -> ProgressBar {
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);

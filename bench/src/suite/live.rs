@@ -1,17 +1,18 @@
-//! Live: one line on the standard error that tells how far a run is; nothing where that is no terminal.
+//! Live: one line that tells how far a run is, for whoever shows it.
 
 use crate::load::run::{Stage, Watcher};
 use crate::load::shared::Progress;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
 
 /// A rate is told over at least so many seconds.
 const RATE_OVER_S: f64 = 0.5;
 
+/// Shows a line in place of the one before.
+pub type Show = Box<dyn FnMut(&str)>;
+
 /// The line.
-#[derive(Debug)]
 pub struct Live {
-    bar: ProgressBar,
+    /// `None`: nobody looks.
+    show: Option<Show>,
     title: String,
     /// Seconds and messages answered when the rate was taken last.
     last: (f64, u64),
@@ -19,15 +20,9 @@ pub struct Live {
 }
 
 impl Live {
-    /// A line; `quiet`: none, whatever the standard error is.
-    pub fn new(quiet: bool) -> Self {
-        let bar = ProgressBar::no_length();
-        if quiet || !std::io::stderr().is_terminal() {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        let style = ProgressStyle::with_template("{spinner} {msg}");
-        bar.set_style(style.expect("the template is a constant and known to be right"));
-        Self { bar, title: String::new(), last: (0.0, 0), rate: 0.0 }
+    /// A line that is shown so.
+    pub const fn new(show: Option<Show>) -> Self {
+        Self { show, title: String::new(), last: (0.0, 0), rate: 0.0 }
     }
 
     /// A case begins.
@@ -35,12 +30,9 @@ impl Live {
         format!("{workload} {case}").trim().clone_into(&mut self.title);
         self.last = (0.0, 0);
         self.rate = 0.0;
-        self.bar.set_message(self.title.clone());
-    }
-
-    /// All cases are over.
-    pub fn end(&self) {
-        self.bar.finish_and_clear();
+        if let Some(show) = &mut self.show {
+            show(&self.title);
+        }
     }
 
     fn line(&mut self, stage: Stage, seconds: f64, progress: &[Progress]) -> String {
@@ -74,12 +66,16 @@ impl Live {
 
 impl Watcher for Live {
     fn look(&mut self, stage: Stage, seconds: f64, progress: &[Progress]) {
-        if self.bar.is_hidden() {
-            return;
-        }
         let line = self.line(stage, seconds, progress);
-        self.bar.set_message(line);
-        self.bar.tick();
+        if let Some(show) = &mut self.show {
+            show(&line);
+        }
+    }
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Live").field("title", &self.title).finish_non_exhaustive()
     }
 }
 
@@ -94,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_line_adds_parts_and_tells_the_rate() {
-        let mut live = Live::new(true);
+        let mut live = Live::new(None);
         live.begin("latency", "producerRate=1000");
         let progress =
             |accepted| Progress { sent: 600, accepted, received: 7, ..Progress::default() };

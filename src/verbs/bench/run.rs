@@ -4,7 +4,7 @@ use super::lines::{Line, Shipped, lines};
 use ::bench::load::driver::DriveError;
 use ::bench::load::run::LoadError;
 use ::bench::result::{self, RunResult};
-use ::bench::suite::live::Live;
+use ::bench::suite::live::{Live, Show};
 use ::bench::suite::options::raise_open_files;
 use ::bench::suite::{Attached, RunOptions, Runner, Stand, SuiteError, ThrowAway};
 use ::bench::workload::{Workload, shipped};
@@ -35,7 +35,10 @@ pub(super) fn workloads(
     let workloads = options.workloads().map_err(|error| Failure::usage(error.to_string()))?;
     let mut stand = stand(options, globals)?;
     raise_open_files();
-    let mut live = Live::new(globals.quiet);
+    let status = globals.talk().status();
+    let shown = status.clone();
+    let show = move |line: &str| shown.set_message(line.to_owned());
+    let mut live = Live::new((!status.is_hidden()).then(|| Box::new(show) as Show));
     let mut runner = Runner::new(options.load.runner_plan());
     let mut kept = Ok(());
     let mut all: Vec<Line> = Vec::new();
@@ -51,7 +54,7 @@ pub(super) fn workloads(
             ran.map_err(|error| suite_failure(error).at(&workload.name, &case.name))?;
         }
     }
-    live.end();
+    status.finish_and_clear();
     kept?;
     printer.list(&all).map_err(|error| Failure::file("the output", &error))?;
     Ok(Exit::Done)
