@@ -303,7 +303,7 @@ fn a_killed_node_starts_again_on_its_address_at_once() {
 #[test]
 fn a_machine_that_lacks_something_ends_with_69() {
     let data = TempDir::new().expect("a temporary directory");
-    let few = "ulimit -n 64; exec \"$0\" dev --listen 127.0.0.1:0 --data \"$1\"";
+    let few = "ulimit -n 32; exec \"$0\" dev --listen 127.0.0.1:0 --data \"$1\"";
     let mut command = std::process::Command::new("sh");
     command.args(["-c", few, env!("CARGO_BIN_EXE_defibus")]).arg(data.path());
     ended(&mut command).refused(69, "BUS-E070C");
