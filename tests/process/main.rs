@@ -41,7 +41,7 @@ const CASES: &[Case] = &[
     Case::new("network: cut under requests, each ends once", network::cuts_under_requests),
     Case::new("network: pieces and delays change nothing", network::pieces_and_delays),
     Case::new("network: half-open is found by both ends", network::half_open),
-    Case::new("disk: full, then freed; killed while full", disk::full).needs(disk::can_mount),
+    Case::new("disk: full, freed, restarted while full", disk::full).needs(disk::can_mount),
     Case::new("disk: full, then grown", disk::grown).needs(disk::can_grow),
     Case::new("disk: read-only ends the node with 74", disk::read_only).needs(disk::can_break),
     Case::new("limits: little memory to lock", limits::memlock).needs(limits::can_be_poor),
