@@ -165,6 +165,7 @@ impl Stepped {
                 | Effect::Hold { .. }
                 | Effect::Mail { .. }
                 | Effect::Read { .. }
+                | Effect::Say { .. }
                 | Effect::Halt { .. }
                 | Effect::Stop => panic!("not in these tests: {effect:?}"),
             }
@@ -307,6 +308,8 @@ pub(crate) fn store_config() -> StoreConfig {
         prepared_segments: 1,
         snapshot_log_bytes: u64::MAX,
         snapshot_interval_ns: u64::MAX,
+        scrub_period_ns: 0,
+        scrub_bytes_per_second_max: 64 << 20,
         seed: 3,
     }
 }

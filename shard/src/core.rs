@@ -251,6 +251,11 @@ pub enum Effect<M> {
         /// What.
         task: FileTask,
     },
+    /// One line for the operator, on the standard error. Rare: never for what a peer does.
+    Say {
+        /// Without a line break.
+        line: String,
+    },
     /// End the process at once with this exit code; nothing more is sent.
     Halt {
         /// 74 for a failed disk, 70 for a defect.

@@ -119,6 +119,15 @@ impl DataDir {
         directory::replace(&path, bytes).map_err(|fault| unusable(&path, fault))
     }
 
+    /// Adds to a small file of the node, durably; it is made if it is not there.
+    ///
+    /// # Errors
+    /// The filesystem refuses; a part may have been added then.
+    pub fn append(&self, name: &str, bytes: &[u8]) -> Result<(), DataDirError> {
+        let path = self.path.join(name);
+        directory::append(&path, bytes).map_err(|fault| unusable(&path, fault))
+    }
+
     /// A shard's directory, made if it is not there. All its files are synced first, so nothing is
     /// read now that a power cut could take back later.
     ///
@@ -167,5 +176,8 @@ mod tests {
         data.save("node", b"one").expect("saved");
         data.save("node", b"two").expect("saved");
         assert_eq!(data.load("node"), Ok(Some(b"two".to_vec())));
+        data.append("audit", b"one").expect("added");
+        data.append("audit", b"two").expect("added");
+        assert_eq!(data.load("audit"), Ok(Some(b"onetwo".to_vec())));
     }
 }

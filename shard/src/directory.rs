@@ -310,6 +310,17 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileFault> {
     sync_folder_of(path)
 }
 
+/// Adds to a file, made if it is not there; on the disk when this returns.
+pub(crate) fn append(path: &Path, bytes: &[u8]) -> Result<(), FileFault> {
+    let added = (|| {
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    })();
+    added.map_err(|error| FileFault::of(&error))?;
+    sync_folder_of(path)
+}
+
 fn remove(path: &Path) -> Result<(), FileFault> {
     match std::fs::remove_file(path) {
         Ok(()) => sync_folder_of(path),

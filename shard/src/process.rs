@@ -2,6 +2,7 @@
 
 use crate::seat::Handle;
 use crate::sys::host::{self, EndSignals};
+use std::os::unix::fs::MetadataExt;
 use std::thread::JoinHandle;
 
 /// What a shell expects of a process that SIGINT ended.
@@ -36,6 +37,40 @@ pub fn spawn<T: Send + 'static>(
     run: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<JoinHandle<T>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+/// Does all of this at the same time, each piece on a thread of its own; the answers in its order.
+///
+/// # Errors
+/// The kernel has no more threads for this process.
+pub fn side_by_side<P: Send, T: Send>(
+    pieces: impl IntoIterator<Item = P>,
+    work: impl Fn(P) -> T + Sync,
+) -> std::io::Result<Vec<T>> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for piece in pieces {
+            threads.push(std::thread::Builder::new().spawn_scoped(scope, move || work(piece))?);
+        }
+        let ended = threads.into_iter().map(|thread| {
+            // A defect there is one here.
+            thread.join().unwrap_or_else(|defect| std::panic::resume_unwind(defect))
+        });
+        Ok(ended.collect())
+    })
+}
+
+/// The user this process runs as: number, and name where the system's list has one.
+pub fn user() -> (u32, Option<String>) {
+    let uid = std::fs::metadata("/proc/self").map_or(u32::MAX, |facts| facts.uid());
+    let list = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = list.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    (uid, name)
 }
 
 /// SIGTERM and SIGINT ask `handle` to shut down; another one after that ends the process at once with 130.

@@ -22,6 +22,7 @@ use routing::catalog::{
     Catalog, CatalogError, Change, ChangeRefused, Limits, Planned, Subject, Topic,
 };
 use routing::placement::shard_of;
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use storage::Store;
 use storage::store::QueueLevel;
@@ -122,6 +123,12 @@ struct Authority {
 pub struct Catalogue {
     replica: Catalog,
     authority: Authority,
+}
+
+/// The names of topics by these changes; none where they cannot be read.
+pub fn topic_names(changes: &[Bytes]) -> BTreeMap<TopicId, String> {
+    let catalog = Catalog::rebuild(changes).unwrap_or_default();
+    catalog.topics().map(|topic| (topic.id, topic.name.clone())).collect()
 }
 
 impl Catalogue {

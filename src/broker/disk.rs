@@ -11,7 +11,10 @@ use super::step::Broker;
 use bytes::Bytes;
 use shard::{Effect, FileId, FileTask, IoFault, OperationId};
 use std::collections::VecDeque;
+use std::fmt::Write;
+use storage::inspect::QueueRange;
 use storage::plan::{DiskFault, FileName, OpId, Plan};
+use storage::store::DamagedRange;
 use wire::{GroupId, LogIndex, QueueId};
 
 /// The exit code of a failed disk.
@@ -99,10 +102,30 @@ impl Broker {
             self.carry_out(turn, plan);
         }
         self.disk.plans = plans;
+        self.tell_damage(turn);
         self.arm_storage(turn);
         if self.disk.stopping && self.disk.flushes == 0 && self.disk.file_tasks == 0 {
             self.disk.stopping = false;
             turn.effects.list.push(Effect::Stop);
+        }
+    }
+
+    /// What rots on the disk is told once, when it is found.
+    fn tell_damage(&mut self, turn: &mut Turn<'_>) {
+        while let Some(DamagedRange { file, position, bytes, what, lost }) =
+            self.store.next_damage()
+        {
+            let shard = self.settings.shard;
+            let mut line =
+                format!("warning: shard {shard}: {file} at byte {position}, {bytes} bytes: {what}");
+            for QueueRange { queue, first, end } in lost {
+                let topic = self.catalogue.topic_of_queue(queue).map(|topic| topic.name.as_str());
+                let topic = topic.unwrap_or("a deleted topic");
+                let number = queue.number();
+                // A line is as long as its list of queues; writing to one cannot fail.
+                let _ = write!(line, "; {topic} queue {number} offsets {first}..{end} are lost");
+            }
+            turn.effects.list.push(Effect::Say { line });
         }
     }
 
@@ -130,6 +153,7 @@ impl Broker {
             | Effect::Mail { .. }
             | Effect::Arm { .. }
             | Effect::Read { .. }
+            | Effect::Say { .. }
             | Effect::Halt { .. }
             | Effect::Stop => {}
         }

@@ -291,6 +291,8 @@ impl Broker {
             Named::plain("defibus_responders", number(responder_count)),
             Named::plain("defibus_members", number(self.members.count())),
         ]);
+        let of_scrub = self.store.scrub_counters().into_iter();
+        all.extend(of_scrub.map(|(name, value)| Named::plain(name, value)));
         let of_storage = self.store.counters().into_iter();
         all.extend(
             of_storage.map(|(name, value)| Named::plain(&format!("defibus_storage_{name}"), value)),

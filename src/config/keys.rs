@@ -93,6 +93,8 @@ pub const KEYS: &[Key] = &[
     key("storage.memory_bytes", Number, "all records of memory topics, per shard"),
     key("storage.snapshot_bytes", Number, "a snapshot after so many bytes of log"),
     key("storage.snapshot_interval_ms", Number, "but not before so much time"),
+    key("storage.scrub_days", Number, "everything sealed is read once in so many days; 0: never"),
+    key("storage.scrub_bytes_per_second", Number, "but never so many bytes in a second, per shard"),
 ];
 
 /// The key of this name.

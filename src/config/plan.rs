@@ -82,6 +82,8 @@ impl NodeConfig {
             prepared_segments: usize::from(storage.prepared_segments),
             snapshot_log_bytes: storage.snapshot_bytes,
             snapshot_interval_ns: storage.snapshot_interval_ms.saturating_mul(MS_NS),
+            scrub_period_ns: u64::from(storage.scrub_days).saturating_mul(24 * HOUR_NS),
+            scrub_bytes_per_second_max: storage.scrub_bytes_per_second,
         }
     }
 }

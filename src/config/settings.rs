@@ -133,6 +133,10 @@ pub struct StorageConfig {
     pub snapshot_bytes: u64,
     /// ... but not before so much time.
     pub snapshot_interval_ms: u64,
+    /// Everything sealed is read once in so many days; 0: never.
+    pub scrub_days: u32,
+    /// But never so many bytes in a second.
+    pub scrub_bytes_per_second: u64,
 }
 
 /// How `idle` is spelled.
@@ -210,6 +214,8 @@ impl Default for StorageConfig {
             memory_bytes: 256 * MIB,
             snapshot_bytes: 64 * MIB,
             snapshot_interval_ms: 2_000,
+            scrub_days: 7,
+            scrub_bytes_per_second: 16 * MIB,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Node: the pillars wired together: directory, shards, brokers, threads.
 //!
 //! ```text
-//!   DataDir (locked) -> Identity -> prepare seats -> open stores, shard 0 first
+//!   DataDir (locked) -> Identity -> prepare seats -> open stores, side by side
 //!      -> the catalog of shard 0 goes to every broker -> one thread per shard: drive(broker, seat)
 //! ```
 //!
@@ -9,6 +9,8 @@
 
 pub mod disk;
 pub mod identity;
+pub mod loss;
+mod opening;
 pub mod start_error;
 
 use crate::broker::Broker;
@@ -16,13 +18,15 @@ use crate::broker::catalog::Catalogue;
 use crate::broker::post::MAILBOX_SLOTS;
 use crate::broker::settings::Settings;
 use bytes::Bytes;
-use disk::ShardDisk;
 use identity::Identity;
+use loss::Word;
+use opening::{lost_of, open_stores};
 use shard::{Addresses, DataDir, Handle, MachineCounters, NodeMachine, Seat};
 use start_error::StartNodeError;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 use storage::store::{Opened, RecoveryReport, StoreConfig};
+use tools::audit::LostOffsets;
 use wire::ShardId;
 
 /// Everything a node is started with. Per-shard fields of the templates are filled in by `start`.
@@ -53,6 +57,8 @@ pub struct RunningNode {
     handle: Handle,
     threads: Vec<JoinHandle<Result<MachineCounters, shard::StartError>>>,
     reports: Vec<RecoveryReport>,
+    lost: Vec<LostOffsets>,
+    word: Word,
     identity: Identity,
     /// Held until the last shard ended: one process per directory.
     _directory: DataDir,
@@ -72,8 +78,10 @@ pub fn start(plan: &NodePlan) -> Result<RunningNode, StartNodeError> {
         // Threads inherit which signals they take: before any is started.
         shard::process::shutdown_on_signals(handle.clone())?;
     }
-    let opened = open_stores(plan, identity, &mut seats)?;
+    let word = loss::take_word(plan, identity, &directory, &mut seats)?;
+    let opened = open_stores(plan, identity, &mut seats, word == Word::Recorded)?;
     let catalogue = catalogue_of(&opened)?;
+    let lost = lost_of(&opened);
     let addresses = seats[0].addresses().clone();
     let told = told_addresses(&addresses, &plan.advertised_host);
     let (mut threads, mut reports) = (Vec::new(), Vec::new());
@@ -88,38 +96,20 @@ pub fn start(plan: &NodePlan) -> Result<RunningNode, StartNodeError> {
         threads.push(thread);
     }
     drop(seated);
-    let node = RunningNode { addresses, handle, threads, reports, identity, _directory: directory };
+    let node = RunningNode {
+        addresses,
+        handle,
+        threads,
+        reports,
+        lost,
+        word,
+        identity,
+        _directory: directory,
+    };
     match all_seated.iter().find_map(Result::err) {
         None => Ok(node),
         Some(error) => node.stop().and(Err(error.into())),
     }
-}
-
-fn open_stores(
-    plan: &NodePlan,
-    identity: Identity,
-    seats: &mut [BrokerSeat],
-) -> Result<Vec<Opened>, StartNodeError> {
-    let wall_ns = shard::process::wall_ns();
-    let mut opened = Vec::with_capacity(seats.len());
-    for seat in seats {
-        let shard = seat.shard();
-        let config = StoreConfig {
-            shard,
-            node_id: identity.node_id,
-            cluster_id: identity.cluster_id,
-            record_bytes_max: plan.settings.record_bytes_max,
-            log_bytes_max: plan.store.log_bytes_max / u64::from(identity.shard_count.max(1)),
-            seed: shard::process::random_u64(),
-            ..plan.store.clone()
-        };
-        let directory = seat.directory().expect("prepared with a data directory");
-        let mut disk = ShardDisk(directory);
-        let store = storage::Store::open(&config, &mut disk, wall_ns, plan.accept_loss)
-            .map_err(|error| StartNodeError::Store { shard, error })?;
-        opened.push(store);
-    }
-    Ok(opened)
 }
 
 fn catalogue_of(opened: &[Opened]) -> Result<Catalogue, StartNodeError> {
@@ -169,6 +159,16 @@ impl RunningNode {
     /// What recovery found, by shard.
     pub fn recovery(&self) -> &[RecoveryReport] {
         &self.reports
+    }
+
+    /// Offsets that recovery knows it cannot serve.
+    pub fn lost(&self) -> &[LostOffsets] {
+        &self.lost
+    }
+
+    /// What came of the operator's word.
+    pub fn word(&self) -> Word {
+        self.word
     }
 
     /// Who it is.

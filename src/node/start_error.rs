@@ -26,6 +26,8 @@ pub enum StartNodeError {
     },
     /// The catalog in shard 0's log cannot be read.
     Catalog(CatalogError),
+    /// The record of an accepted loss cannot be written.
+    Audit(DataDirError),
     /// The system has no more threads.
     Thread(std::io::Error),
     /// A shard's thread panicked.
@@ -40,7 +42,7 @@ impl StartNodeError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Machine(error) => error.code(),
-            Self::Directory(error) => error.code(),
+            Self::Directory(error) | Self::Audit(error) => error.code(),
             Self::Identity(error) => error.code(),
             Self::Store { error, .. } => match error {
                 OpenError::Disk(_) => ErrorCode::DiskFailed,
@@ -59,6 +61,7 @@ impl StartNodeError {
             Self::Machine(error) => error.exit_code(),
             Self::Store { error: OpenError::Disk(fault), .. } if *fault != DiskFault::NoSpace => 74,
             Self::Directory(_)
+            | Self::Audit(_)
             | Self::Identity(_)
             | Self::Store { .. }
             | Self::Catalog(_)
@@ -75,6 +78,9 @@ impl fmt::Display for StartNodeError {
             Self::Directory(error) => error.fmt(formatter),
             Self::Identity(error) => error.fmt(formatter),
             Self::Store { shard, error } => write!(formatter, "shard {shard}: {}", cause(error)),
+            Self::Audit(error) => {
+                write!(formatter, "the record of what is given up cannot be written: {error}")
+            }
             Self::Catalog(error) => write!(formatter, "the catalog in shard 0's log: {error:?}"),
             Self::Thread(error) => write!(formatter, "a shard's thread cannot start: {error}"),
             Self::Panicked { shard } => write!(formatter, "shard {shard} ended with a defect"),
@@ -88,8 +94,8 @@ fn cause(error: &OpenError) -> String {
         OpenError::Foreign { found } => format!("its files are of {found}"),
         OpenError::UnknownFormat { version } => format!("its files have format {version}"),
         OpenError::Damaged { range } => format!(
-            "segment {} is damaged from byte {} on, {} bytes: {}",
-            range.segment, range.position, range.bytes, range.what
+            "{} is damaged from byte {} on, {} bytes: {}",
+            range.file, range.position, range.bytes, range.what
         ),
     }
 }

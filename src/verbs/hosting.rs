@@ -3,6 +3,7 @@
 use crate::admin::Admin;
 use crate::config::check::complaints;
 use crate::config::{ConfigError, NodeConfig};
+use crate::node::loss::Word;
 use crate::node::start_error::StartNodeError;
 use crate::node::{NodePlan, RunningNode, start};
 use serde::Serialize;
@@ -108,9 +109,21 @@ impl Hosted {
             }
             for range in &report.damaged {
                 talk.say(format_args!(
-                    "warning: shard {shard}: segment {} is damaged at byte {}, {} bytes: {}",
-                    range.segment, range.position, range.bytes, range.what
+                    "warning: shard {shard}: {} is damaged at byte {}, {} bytes: {}",
+                    range.file, range.position, range.bytes, range.what
                 ));
+            }
+        }
+        for lost in self.node.lost() {
+            talk.say(format_args!("warning: {lost} are damaged and told as a gap"));
+        }
+        match self.node.word() {
+            Word::NotGiven => {}
+            Word::NotNeeded => {
+                talk.say("--accept-loss: nothing had to be accepted, so no record of it was made");
+            }
+            Word::Recorded => {
+                talk.say("--accept-loss: what was given up is on record; `inspect` prints it");
             }
         }
     }

@@ -19,9 +19,11 @@ pub mod hosting;
 mod misread;
 pub mod server;
 
+use crate::broker::catalog::topic_names;
 use clap::{CommandFactory, Parser, Subcommand};
 use misread::misread;
 use std::process::ExitCode;
+use tools::verbs::inspect::TopicNames;
 use tools::verbs::with_printer;
 use tools::{Exit, Failure, Globals};
 
@@ -78,7 +80,10 @@ impl CommandLine {
             Verb::Server(server) => with_printer(globals, |printer| server.run(globals, printer)),
             Verb::Config(config) => with_printer(globals, |printer| config.run(printer)),
             Verb::Bench(bench) => with_printer(globals, |printer| bench.run(globals, printer)),
-            Verb::Tools(verb) => tools::verbs::run(verb, globals, Self::command()),
+            Verb::Tools(verb) => {
+                let names: TopicNames = |found| topic_names(&found.catalog);
+                tools::verbs::run(verb, globals, (Self::command(), names))
+            }
         }
     }
 }

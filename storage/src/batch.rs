@@ -225,7 +225,7 @@ pub(crate) fn close(memory: &mut BytesMut, room: usize, stamp: &Stamp) -> BatchH
 
 impl BatchHeader {
     /// Writes checks, identity, envelope and the first checksum; everything else of `batch` is in place.
-    fn seal(&self, batch: &mut [u8]) -> u32 {
+    pub(crate) fn seal(&self, batch: &mut [u8]) -> u32 {
         let (head, body) = batch.split_at_mut(self.body_start);
         head.fill(0);
         let body = &body[..self.body_bytes];

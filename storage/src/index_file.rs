@@ -14,6 +14,7 @@
 use crate::batch::batch_bytes_max;
 use crate::log::BatchPlace;
 use crate::queue::Entry;
+use crate::segment::QueueRange;
 use bytes::Bytes;
 use crc32fast::Hasher;
 use std::ops::Range;
@@ -221,6 +222,40 @@ impl SegmentIndex {
     /// Its memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// What is in these batches, or was between their neighbours.
+    pub(crate) fn lost_in(&self, lost: &Range<LogIndex>) -> Vec<QueueRange> {
+        let queues = <[QueueLayout]>::ref_from_bytes(&self.bytes[self.queues.clone()]);
+        let entries = <[EntryLayout]>::ref_from_bytes(&self.bytes[self.entries.clone()]);
+        let batches = <[BatchLayout]>::ref_from_bytes(&self.bytes[self.batches.clone()]);
+        let (Ok(queues), Ok(entries), Ok(batches)) = (queues, entries, batches) else {
+            return Vec::new();
+        };
+        let below = |end: LogIndex| batches.partition_point(|batch| batch.index.get() < end.0);
+        let (first, end) = (below(lost.start), below(lost.end));
+        let mut ranges = Vec::new();
+        for queue in queues {
+            let from = queue.first_entry.get() as usize;
+            let to = from.saturating_add(queue.entry_count.get() as usize);
+            let mut before: Option<u64> = None;
+            for entry in entries.get(from..to).unwrap_or_default() {
+                let (offset, batch) = (entry.first_offset.get(), entry.batch.get() as usize);
+                let entry_end = offset.saturating_add(u64::from(entry.count.get()));
+                let range = match before {
+                    _ if (first..end).contains(&batch) => Some((offset, entry_end)),
+                    Some(before) if batch >= end && before < offset => Some((before, offset)),
+                    _ => None,
+                };
+                ranges.extend(range.map(|(first, end)| QueueRange {
+                    queue: QueueId(queue.queue.get()),
+                    first: Offset(first),
+                    end: Offset(end),
+                }));
+                before = (batch < end).then_some(entry_end);
+            }
+        }
+        ranges
     }
 
     /// Where `offset` of `queue` is.

@@ -2,22 +2,36 @@
 //!
 //! An overview reads headers and footers, and batches only where a segment was
 //! not sealed. `Depth::Verify` reads every batch: all checksums, the chain, the
-//! padding, and each record against its producer's checksum.
+//! padding, and each record against its producer's checksum; and every copy of
+//! what has copies. What cannot be served is named by queue and offsets.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `report` | what was found, as plain values |
+//! | `queues` | which offsets are there, and which damage hides the others |
+//! | `files` | superblock, snapshots, heads and indexes |
 //!
 //! Decides nothing and repairs nothing: it tells what recovery would find.
 
+mod files;
+mod queues;
 mod report;
 #[cfg(test)]
 mod tests;
 
 use crate::batch::BatchView;
 use crate::log::BatchPlace;
+use crate::note::Note;
 use crate::plan::{Disk, FileName};
-use crate::recovery::{Cursor, Met, Surveyed, Tail, Window, read_copies, scan, survey};
-use crate::segment::{Contents, HeadFault, SegmentHeader};
+use crate::recovery::{
+    Cursor, Met, Surveyed, Tail, Window, read_copies, scan, survey, without_quorum,
+};
+use crate::segment::{Contents, HeadFault, Owner, SegmentHeader};
+use crate::snapshot;
 use crate::store::{DamagedRange, OpenError};
 use crate::superblock::{self, Quorum, Superblock};
-use std::collections::BTreeMap;
+use bytes::Bytes;
+use queues::Queues;
 use wire::{LogIndex, QueueId};
 
 pub use crate::segment::QueueRange;
@@ -34,15 +48,36 @@ pub fn inspect(disk: &mut dyn Disk, depth: Depth) -> Result<Report, OpenError> {
     };
     let numbers = disk.segments().map_err(OpenError::Disk)?;
     let surveyed = survey(disk, &numbers, None)?;
+    let mut damage = Vec::new();
+    if found.is_some() {
+        damage.extend(files::superblock_copies(&copies));
+    } else if !surveyed.is_empty() {
+        damage.push(without_quorum());
+    }
+    let first = surveyed.iter().find_map(|file| file.header.ok());
+    let owner = found.map(|found| found.owner).or(first.map(|first| first.owner));
+    let known = match owner {
+        Some(owner) => files::newest_snapshot(disk, snapshot_owner(&owner), &mut damage)?,
+        None => snapshot::Contents::default(),
+    };
+    let log_start = first.map_or((0, LogIndex(0)), |first| (first.number, first.base));
+    let queues = Queues::new(&known.queues, known.from, log_start);
+    if depth == Depth::Verify {
+        let cold: Vec<_> =
+            known.segments.into_iter().filter(|cold| cold.number >= log_start.0).collect();
+        damage.extend(files::indexes(disk, &cold));
+    }
     let report = Report {
         superblock: found.as_ref().map(describe),
         superblock_copies: valid,
         snapshots: disk.snapshots().map_err(OpenError::Disk)?,
+        catalog: known.catalog,
+        damage,
         ..Report::default()
     };
     let synced_end = found.map_or(LogIndex(0), |found| found.synced_end);
-    let (queues, previous) = (BTreeMap::new(), None);
-    let mut inspection = Inspection { report, queues, depth, synced_end, previous };
+    let (from, previous) = (known.from, None);
+    let mut inspection = Inspection { report, queues, depth, from, synced_end, previous };
     for (at, file) in surveyed.iter().enumerate() {
         inspection.segment(disk, file, &surveyed[at + 1..])?;
     }
@@ -51,8 +86,10 @@ pub fn inspect(disk: &mut dyn Disk, depth: Depth) -> Result<Report, OpenError> {
 
 struct Inspection {
     report: Report,
-    queues: BTreeMap<QueueId, QueueRange>,
+    queues: Queues,
     depth: Depth,
+    /// The newest snapshot holds everything below.
+    from: LogIndex,
     synced_end: LogIndex,
     /// End and identity of the segment before, where they are known.
     previous: Option<(LogIndex, u32)>,
@@ -73,6 +110,9 @@ impl Inspection {
         };
         let mut segment = empty(file, state);
         if let Ok(header) = &file.header {
+            if self.depth == Depth::Verify {
+                self.report.damage.extend(files::heads(disk, file));
+            }
             self.enter(header);
             segment.base = header.base;
             segment.end = header.base;
@@ -82,7 +122,8 @@ impl Inspection {
                     segment.end = footer.end;
                     segment.batch_count = footer.contents.batch_count;
                     self.previous = Some((footer.next_base, footer.last_identity));
-                    self.count(&mut segment, &footer.contents);
+                    Self::count(&mut segment, &footer.contents);
+                    self.extend_all(&footer.contents, (file.number, footer.end));
                 }
                 footer => {
                     let next_base = later.iter().find_map(|next| Some(next.header.ok()?.base));
@@ -90,11 +131,12 @@ impl Inspection {
                     self.read(disk, file, known_end, &mut segment)?;
                 }
             }
+            self.leave(file);
         } else if state == SegmentState::Unreadable || later.iter().any(|file| file.header.is_ok())
         {
             segment.state = SegmentState::Unreadable;
             let what = "neither copy of the header nor the footer can be read";
-            self.damaged(file.number, 0, file.file_bytes, what.to_owned());
+            self.lost(file.number, (0, file.file_bytes), what.to_owned());
             self.previous = None;
         }
         self.report.segments.push(segment);
@@ -106,9 +148,28 @@ impl Inspection {
         let Some((end, identity)) = self.previous else { return };
         if end != header.base {
             let what = format!("batches {end} to {} are missing", header.base);
-            self.damaged(header.number, 0, 0, what);
+            self.lost(header.number, (0, 0), what);
         } else if identity != header.previous {
-            self.damaged(header.number, 0, 0, format!("the chain breaks at batch {end}"));
+            self.lost(header.number, (0, 0), format!("the chain breaks at batch {end}"));
+        }
+    }
+
+    /// What a footer knows: queues that went on in what cannot be read, and batches that were given up.
+    fn leave(&mut self, file: &Surveyed) {
+        let Some(footer) = &file.footer else { return };
+        let name = FileName::Segment(file.number);
+        for range in &footer.contents.queues {
+            if range.queue != QueueId::NOTES {
+                self.queues.ended(*range, name, &mut self.report.damage);
+            }
+        }
+        if footer.next_base > footer.end {
+            let what = format!("batches from {} to {} were given up", footer.end, footer.next_base);
+            let range = DamagedRange::new(name, u64::from(footer.end_position), 0, what);
+            self.report.damage.push(range);
+            if footer.next_base > self.from {
+                self.queues.met_live(&self.report.damage);
+            }
         }
     }
 
@@ -125,18 +186,18 @@ impl Inspection {
         let mut window = Window::new(disk, FileName::Segment(file.number), file.file_bytes);
         let tail = scan(&mut window, header, known_end, &mut cursor, &mut |met| {
             match met {
-                Met::Damage { range, .. } => self.report.damage.push(range),
+                Met::Damage { range, next } => {
+                    self.report.damage.push(range);
+                    if next > self.from {
+                        self.queues.met_live(&self.report.damage);
+                    }
+                }
                 Met::Batch { place, view, header, bytes } => {
                     let batch = self.batch(place, view, &mut contents);
                     segment.batches.push(batch);
                     if self.depth == Depth::Verify && !header.padding_is_zero(bytes) {
                         let what = format!("batch {}: its padding is not zero", place.index);
-                        self.damaged(
-                            place.segment,
-                            u64::from(place.position),
-                            u64::from(place.bytes),
-                            what,
-                        );
+                        self.report.damage.push(damage_of(place, what));
                     }
                 }
             }
@@ -144,7 +205,7 @@ impl Inspection {
         })?;
         segment.end = cursor.index;
         segment.batch_count = segment.batches.len() as u64;
-        self.count(segment, &contents);
+        Self::count(segment, &contents);
         self.tail(file.number, tail, cursor.index);
         let next_base = file.footer.as_ref().map_or(cursor.index, |footer| footer.next_base);
         self.previous = cursor.previous.map(|identity| (next_base, identity));
@@ -162,9 +223,13 @@ impl Inspection {
             section_count += 1;
             record_count += u64::from(section.count);
             contents.count(&section);
-            let end = section.first_offset.plus(u64::from(section.count));
-            self.extend(QueueRange { queue: section.queue, first: section.first_offset, end });
             let note = section.queue == QueueId::NOTES;
+            if note {
+                self.note(records);
+            }
+            let end = section.first_offset.plus(u64::from(section.count));
+            let range = QueueRange { queue: section.queue, first: section.first_offset, end };
+            self.extend(range, (place.segment, place.index));
             if self.depth == Depth::Verify
                 && !note
                 && wire::record::check_section(records, section.count, records.len()).is_err()
@@ -173,12 +238,8 @@ impl Inspection {
                     "batch {}: a record does not match its producer's checksum",
                     place.index
                 );
-                self.damaged(
-                    place.segment,
-                    u64::from(place.position),
-                    u64::from(place.bytes),
-                    what,
-                );
+                let lost = vec![range];
+                self.report.damage.push(DamagedRange { lost, ..damage_of(place, what) });
             }
         }
         BatchReport { place, wall_ns: view.wall_ns, section_count, record_count }
@@ -186,64 +247,76 @@ impl Inspection {
 
     fn tail(&mut self, segment: u64, tail: Tail, index: LogIndex) {
         let lost = index < self.synced_end;
-        let range = |position: u32, bytes: u32, what: String| DamagedRange {
-            segment,
-            position: u64::from(position),
-            bytes: u64::from(bytes),
-            what,
-        };
         match tail {
             Tail::Known { .. } => {}
             Tail::Clean { .. } if !lost => {}
             Tail::Torn { position, bytes } if !lost => {
                 let what = format!("batch {index}: torn, never acknowledged");
-                self.report.torn = Some(range(position, bytes, what));
+                let file = FileName::Segment(segment);
+                let (position, bytes) = (u64::from(position), u64::from(bytes));
+                self.report.torn = Some(DamagedRange::new(file, position, bytes, what));
             }
             Tail::Clean { position } => {
                 let what = format!("batches up to {} were synced and are gone", self.synced_end);
-                self.report.damage.push(range(position, 0, what));
+                self.lost(segment, (position, 0), what);
             }
             Tail::Torn { position, bytes } => {
                 let what = format!("batches up to {} were synced", self.synced_end);
-                self.report.damage.push(range(position, bytes, what));
+                self.lost(segment, (position, u64::from(bytes)), what);
             }
             Tail::Damaged { position, bytes, what, .. } => {
-                self.report.damage.push(range(position, bytes, what));
+                self.lost(segment, (position, u64::from(bytes)), what);
             }
         }
     }
 
-    fn count(&mut self, segment: &mut SegmentReport, contents: &Contents) {
+    fn note(&mut self, bytes: &[u8]) {
+        if let Ok(Note::Catalog(change)) = Note::read(bytes) {
+            self.report.catalog.push(Bytes::copy_from_slice(change));
+        }
+    }
+
+    fn count(segment: &mut SegmentReport, contents: &Contents) {
         segment.section_count = contents.section_count;
         segment.record_count = contents.record_count;
         segment.oldest_ns = contents.oldest_ns;
         segment.newest_ns = contents.newest_ns;
+    }
+
+    fn extend_all(&mut self, contents: &Contents, (segment, end): (u64, LogIndex)) {
         for range in &contents.queues {
-            self.extend(*range);
+            self.extend(*range, (segment, end));
         }
     }
 
-    fn extend(&mut self, range: QueueRange) {
-        if range.queue == QueueId::NOTES {
-            return;
+    fn extend(&mut self, range: QueueRange, (segment, index): (u64, LogIndex)) {
+        if range.queue != QueueId::NOTES {
+            let place = (FileName::Segment(segment), index);
+            self.queues.extend(range, place, &mut self.report.damage);
         }
-        let known = self.queues.entry(range.queue).or_insert(range);
-        known.first = known.first.min(range.first);
-        known.end = known.end.max(range.end);
     }
 
-    fn damaged(&mut self, segment: u64, position: u64, bytes: u64, what: String) {
-        self.report.damage.push(DamagedRange { segment, position, bytes, what });
+    /// Batches a start has to pass over.
+    fn lost(&mut self, segment: u64, (position, bytes): (u32, u64), what: String) {
+        let file = FileName::Segment(segment);
+        self.report.damage.push(DamagedRange::new(file, u64::from(position), bytes, what));
+        self.queues.met_live(&self.report.damage);
     }
 
     fn finish(mut self) -> Report {
-        if self.report.superblock.is_none() && !self.report.segments.is_empty() {
-            let what = "superblock: no two of its four copies agree".to_owned();
-            self.report.damage.insert(0, DamagedRange { segment: 0, position: 0, bytes: 0, what });
-        }
-        self.report.queues = self.queues.into_values().collect();
+        self.report.queues = self.queues.finish(&mut self.report.damage);
         self.report
     }
+}
+
+fn damage_of(place: BatchPlace, what: String) -> DamagedRange {
+    let (position, bytes) = (u64::from(place.position), u64::from(place.bytes));
+    DamagedRange::new(FileName::Segment(place.segment), position, bytes, what)
+}
+
+const fn snapshot_owner(owner: &Owner) -> snapshot::Owner {
+    let Owner { cluster_id, node_id, shard } = *owner;
+    snapshot::Owner { node_id, cluster_id, shard }
 }
 
 fn describe(superblock: &Superblock) -> SuperblockReport {

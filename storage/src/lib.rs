@@ -8,6 +8,7 @@
 //! | `batch` | the unit of write, checksum and commit; its sections |
 //! | `log` | the batches of all queues of one shard, in order |
 //! | `recovery` | what a crash left of a log, and where to go on |
+//! | `audit` | lines that are only added to, for what an operator accepted |
 //! | `inspect` | what a directory holds, offline |
 //! | `plan` | what the machine is asked to do, and the `Disk` read at start |
 //! | `queue` | one queue's ends, and its offsets' places in the log |
@@ -22,6 +23,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod batch;
 mod cache;
 mod chunk;

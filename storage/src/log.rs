@@ -37,7 +37,7 @@ use crate::store::OpenError;
 use crate::superblock::Superblock;
 use bytes::Bytes;
 use std::collections::VecDeque;
-use wire::{LogIndex, Term};
+use wire::{Epoch, LogIndex, Term};
 
 /// One shard's log. Lives as long as its shard.
 #[derive(Debug)]
@@ -252,6 +252,47 @@ impl Log {
             self.tasks.push((op, false));
         }
         head
+    }
+
+    // ---- after damage ----
+
+    /// The floor of lease epochs, and how far damage had been met when it was raised.
+    pub(crate) fn epoch_floor(&self) -> (Epoch, LogIndex) {
+        (self.superblock.epoch_floor, self.superblock.damage_end)
+    }
+
+    /// Raises that floor for all damage below the log's end, durably: at start only.
+    pub(crate) fn set_epoch_floor(
+        &mut self,
+        disk: &mut dyn Disk,
+        floor: Epoch,
+    ) -> Result<(), DiskFault> {
+        self.superblock.epoch_floor = floor;
+        self.superblock.damage_end = self.next_index;
+        self.superblock.sequence += 1;
+        disk.apply(&Plan::WriteSuperblock { op: OpId(0), copy: self.superblock.encode() })
+    }
+
+    // ---- for the scrub ----
+
+    /// Where it goes on.
+    pub(crate) fn scrub_segment(&self) -> u64 {
+        self.superblock.scrub_segment
+    }
+
+    /// Remembers where it goes on, with the next superblock that is written anyway.
+    pub(crate) fn set_scrub_segment(&mut self, segment: u64) {
+        self.superblock.scrub_segment = segment;
+    }
+
+    /// Whether the superblock's copies may differ now.
+    pub(crate) fn writes_superblock(&self) -> bool {
+        self.superblock_write.is_some()
+    }
+
+    /// Some of its copies are damaged.
+    pub(crate) fn rewrite_superblock(&mut self) {
+        self.superblock_dirty = true;
     }
 
     // ---- turns ----

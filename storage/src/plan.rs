@@ -19,6 +19,18 @@ pub enum FileName {
     Superblock,
 }
 
+impl std::fmt::Display for FileName {
+    /// Its path in the shard's directory.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Segment(number) => write!(formatter, "log/{number:016}.seg"),
+            Self::Index(number) => write!(formatter, "log/{number:016}.idx"),
+            Self::Snapshot(index) => write!(formatter, "snap/{index:016}.snap"),
+            Self::Superblock => formatter.write_str("superblock"),
+        }
+    }
+}
+
 /// One wish. Each is answered once through `Store::flushed`, `read_done` or `file_done`.
 #[derive(Clone, Debug)]
 pub enum Plan {
@@ -122,6 +134,35 @@ pub trait Disk {
     fn apply(&mut self, plan: &Plan) -> Result<(), DiskFault>;
     /// Free bytes of the filesystem.
     fn free_bytes(&mut self) -> Result<u64, DiskFault>;
+}
+
+/// A disk that is read and never written: tasks are done at once, and nothing comes of them.
+pub(crate) struct Unwritten<'d>(pub(crate) &'d mut dyn Disk);
+
+impl Disk for Unwritten<'_> {
+    fn segments(&mut self) -> Result<Vec<u64>, DiskFault> {
+        self.0.segments()
+    }
+
+    fn snapshots(&mut self) -> Result<Vec<u64>, DiskFault> {
+        self.0.snapshots()
+    }
+
+    fn length(&mut self, file: FileName) -> Result<u64, DiskFault> {
+        self.0.length(file)
+    }
+
+    fn read(&mut self, file: FileName, position: u64, into: &mut [u8]) -> Result<(), DiskFault> {
+        self.0.read(file, position, into)
+    }
+
+    fn apply(&mut self, _plan: &Plan) -> Result<(), DiskFault> {
+        Ok(())
+    }
+
+    fn free_bytes(&mut self) -> Result<u64, DiskFault> {
+        self.0.free_bytes()
+    }
 }
 
 /// Where operation ids come from: counted up, never the same twice.

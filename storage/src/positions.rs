@@ -12,6 +12,8 @@
 //!   2. Ranges ahead are sorted, disjoint, not adjacent, and lie above the floor.
 //!   3. Failed attempts are kept only for offsets that are not consumed.
 //!   4. The epoch only grows, also over the loss of a memory queue's records.
+//!   5. No lease is granted under an epoch below the floor: lower ones may have
+//!      been granted in a part of the log that damage took.
 //!
 //! Every change has two halves: `check_*` refuses without effect; the change
 //! itself is applied alike when it is noted and when the note is replayed, and
@@ -62,11 +64,23 @@ pub(crate) struct Held {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Positions {
     by_queue: BTreeMap<(QueueId, GroupId), Held>,
+    /// Invariant 5.
+    epoch_floor: Epoch,
 }
 
 impl Positions {
     pub(crate) fn get(&self, queue: QueueId, group: GroupId) -> Option<&Held> {
         self.by_queue.get(&(queue, group)).filter(|held| !held.forgotten)
+    }
+
+    /// Epochs granted from now on are not below `floor`.
+    pub(crate) fn raise_epochs(&mut self, floor: Epoch) {
+        self.epoch_floor = self.epoch_floor.max(floor);
+    }
+
+    /// The highest epoch of all positions.
+    pub(crate) fn newest_epoch(&self) -> Epoch {
+        self.by_queue.values().map(|held| held.position.epoch).max().unwrap_or_default()
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -76,7 +90,7 @@ impl Positions {
     /// The lease that would be granted next, and the floor it would start from.
     pub(crate) fn next_grant(&self, queue: QueueId, group: GroupId, start: Offset) -> LeaseOffset {
         let held = self.by_queue.get(&(queue, group));
-        let epoch = held.map_or(Epoch(1), |held| held.position.epoch.next());
+        let epoch = held.map_or(Epoch(1), |held| held.position.epoch.next()).max(self.epoch_floor);
         let kept = held.filter(|held| !held.forgotten);
         let offset = kept.map_or(start, |held| held.position.floor);
         LeaseOffset { lease: Lease { queue, group, epoch }, offset }

@@ -34,6 +34,13 @@ pub(crate) struct Entry {
     pub(crate) count: u32,
 }
 
+impl Entry {
+    /// Exclusive end of its offsets.
+    pub(crate) const fn end(&self) -> Offset {
+        self.first_offset.plus(self.count as u64)
+    }
+}
+
 /// The sections of a queue in one sealed segment whose index file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
@@ -90,8 +97,8 @@ pub(crate) struct Queue {
     pub(crate) tail: Tail,
     /// How many damages of the log it has met (recovery only).
     pub(crate) damages: u32,
-    /// From here up to `end` as it was recovered, damage may have taken everything.
-    pub(crate) lost_from: Option<Offset>,
+    /// Before its first section: damage may have taken all of this.
+    pub(crate) lost: Option<Range<Offset>>,
     pub(crate) index: QueueIndex,
     /// Of a memory queue.
     pub(crate) memory: Option<Box<MemoryRing>>,

@@ -31,13 +31,14 @@ mod window;
 
 pub(crate) use replay::{Recovered, recover};
 pub(crate) use scan::{Cursor, Met, Tail, scan};
-pub(crate) use superblock::read_copies;
+pub(crate) use superblock::{read_copies, without_quorum};
 pub(crate) use survey::{Surveyed, survey};
 pub(crate) use window::Window;
 
 use crate::batch::BatchView;
 use crate::log::BatchPlace;
 use crate::store::DamagedRange;
+use wire::LogIndex;
 
 /// How far offsets and batch indexes jump over what cannot be read.
 pub const OFFSETS_SKIPPED: u64 = 1 << 20;
@@ -58,5 +59,7 @@ pub enum Found<'a> {
     Damage {
         /// Where.
         range: &'a DamagedRange,
+        /// Exclusive end of the batches that may have stood there.
+        end: LogIndex,
     },
 }

@@ -21,7 +21,8 @@
 //! State and index are one unit under one checksum; a snapshot that does not
 //! check is not used at all.
 
-use crate::batch::is_count;
+use crate::batch::{is_count, is_zero};
+use crate::chunk::BLOCK_BYTES;
 use crate::dedup::{LastUse, Producer, Taken, Window};
 use crate::memory::MemoryRing;
 use crate::positions::{Held, Position, Positions};
@@ -33,7 +34,9 @@ use wire::{Epoch, GroupId, LogIndex, Offset, ProducerId, QueueId, ShardId};
 use zerocopy::little_endian::{U16, U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+mod check;
 mod layout;
+pub(crate) use check::SnapshotCheck;
 use layout::{
     ChunkLayout, HEADER_BYTES, HeaderLayout, MAGIC, PairLayout, PositionLayout, ProducerLayout,
     QueueLayout, RunLayout, SegmentLayout, TakenLayout, VERSION, WindowLayout,
@@ -155,11 +158,12 @@ impl SnapshotWriter {
         });
     }
 
-    pub(crate) fn queue(&mut self, id: QueueId, queue: &Queue) {
+    /// `start`: where its records begin, see `Queue::start`.
+    pub(crate) fn queue(&mut self, id: QueueId, queue: &Queue, start: Offset) {
         let reserved = queue.memory.as_ref().map_or(Offset(0), |ring| ring.newest_reservation());
         self.item(&QueueLayout {
             queue: id.0.into(),
-            start: queue.start.0.into(),
+            start: start.0.into(),
             end: queue.end.0.into(),
             reserved_end: reserved.0.into(),
             run_count: count_of(queue.index.runs.len()),
@@ -248,6 +252,7 @@ impl SnapshotWriter {
         sum.combine(&self.sum);
         self.bytes[..HEADER_BYTES].copy_from_slice(layout.as_bytes());
         self.bytes[8..CHECKED_FROM].copy_from_slice(&sum.finalize().to_le_bytes());
+        self.bytes.resize(self.bytes.len().next_multiple_of(BLOCK_BYTES), 0);
         Bytes::from(self.bytes)
     }
 }
@@ -271,10 +276,13 @@ impl Contents {
         let damaged = SnapshotError::Damaged;
         let (header, _) =
             HeaderLayout::ref_from_prefix(bytes).map_err(|_| SnapshotError::Damaged)?;
+        let length = usize::try_from(header.bytes.get()).unwrap_or(usize::MAX);
         let whole = header.magic == MAGIC
             && is_count(header.from.get())
-            && header.bytes.get() == bytes.len() as u64
-            && header.checksum.get() == crc32fast::hash(&bytes[CHECKED_FROM..]);
+            && (HEADER_BYTES..=bytes.len()).contains(&length)
+            && (bytes.len() == length || bytes.len() == length.next_multiple_of(BLOCK_BYTES))
+            && is_zero(&bytes[length..])
+            && header.checksum.get() == crc32fast::hash(&bytes[CHECKED_FROM..length]);
         if !whole {
             return Err(damaged);
         }
@@ -290,7 +298,7 @@ impl Contents {
             return Err(SnapshotError::Foreign(found));
         }
         let mut contents = Self { from: LogIndex(header.from.get()), ..Self::default() };
-        let mut rest = &bytes[HEADER_BYTES..];
+        let mut rest = bytes.get(HEADER_BYTES..length).ok_or(SnapshotError::Damaged)?;
         while !rest.is_empty() {
             rest = contents.read_chunk(rest).ok_or(SnapshotError::Damaged)?;
         }

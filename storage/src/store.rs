@@ -27,16 +27,20 @@
 //! |---|---|
 //! | `contract` | the values the broker gives and gets |
 //! | `start` | opening: snapshot, replay, what damage means for queues |
+//! | `damage` | what damage met by a start means for queues and leases |
 //! | `queues` | making and removing queues, their ends |
 //! | `publish` | appending sections, to the log and to rings |
 //! | `notes` | appending notes |
 //! | `consume` | grants, acks, commits, nacks, resets |
 //! | `reading` | records by offset: from memory, or by a planned read |
-//! | `rebuild` | an index file made again by scanning its segment |
+//! | `walk` | the batches of a sealed segment, in pieces |
+//! | `rebuild` | an index file made again from its segment |
 //! | `segments` | which segments have their entries in memory, which beside them |
 //! | `cooling` | writing the index file of a sealed segment, in chunks |
 //! | `snapshots` | taking a snapshot, in chunks |
 //! | `retention` | what goes by age and by size |
+//! | `scrub` | everything sealed is read once in a period |
+//! | `findings` | damage met while the store runs: quarantined, named, told once |
 //! | `turns` | the turn's end: flush, prepare, chunks of background work |
 //!
 //! Invariants:
@@ -51,16 +55,20 @@
 mod consume;
 mod contract;
 mod cooling;
+mod damage;
+mod findings;
 mod notes;
 mod publish;
 mod queues;
 mod reading;
 mod rebuild;
 mod retention;
+mod scrub;
 mod segments;
 mod snapshots;
 mod start;
 mod turns;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -70,6 +78,8 @@ pub use contract::{
     DamagedRange, GapReason, NoteRefused, OpenError, Opened, Publish, PublishRefused, Published,
     QueueEnds, QueueLevel, Read, RecoveryReport, StoreConfig,
 };
+
+pub(crate) use start::read_file;
 
 use crate::dedup::Dedup;
 use crate::log::Log;
@@ -100,6 +110,8 @@ pub struct Store {
     cooling: cooling::Cooling,
     snapshots: snapshots::Snapshots,
     sweep: retention::Sweep,
+    scrub: scrub::Scrub,
+    findings: findings::Findings,
     counts: Counts,
     /// Damage was met at the start: a queue nobody knows may have had records in it.
     log_damaged: bool,
@@ -152,6 +164,16 @@ impl Store {
     /// The log's term.
     pub fn term(&self) -> Term {
         self.log.term()
+    }
+
+    /// What the scrub did, by the full names of its metrics.
+    pub fn scrub_counters(&self) -> [(&'static str, u64); 4] {
+        [
+            ("defibus_scrub_bytes_total", self.scrub.bytes),
+            ("defibus_scrub_passes_total", self.scrub.passes),
+            ("defibus_scrub_damaged_blocks_total", self.findings.blocks),
+            ("defibus_scrub_last_pass_seconds", self.scrub.last_pass_seconds),
+        ]
     }
 
     /// Counters for `stats`, by name.

@@ -8,7 +8,7 @@ use crate::batch::is_count;
 use crate::chunk::{BLOCK_BYTES, aligned};
 use crate::segment::{CHECKSUM_CRC32, FORMAT_VERSION, HeadFault, Owner, check, stamp};
 use bytes::Bytes;
-use wire::{LogIndex, ShardId, Term};
+use wire::{Epoch, LogIndex, ShardId, Term};
 use zerocopy::little_endian::{U16, U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -39,9 +39,13 @@ struct Layout {
     shard: U16,
     algorithm: u8,
     zero: [u8; 5],
+    damage_end: U64,
+    epoch_floor: U32,
+    zero_more: U32,
+    scrub_segment: U64,
 }
 
-const _: () = assert!(size_of::<Layout>() == 120);
+const _: () = assert!(size_of::<Layout>() == 144);
 
 /// What the superblock says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,12 @@ pub(crate) struct Superblock {
     /// The newest segment that holds a synced batch.
     pub(crate) tail_segment: u64,
     pub(crate) term: Term,
+    /// Damage below was met by an earlier start, which raised the floor of epochs for it.
+    pub(crate) damage_end: LogIndex,
+    /// Every lease epoch granted in a batch below `damage_end` is lower.
+    pub(crate) epoch_floor: Epoch,
+    /// The scrub goes on with the first segment from this number on.
+    pub(crate) scrub_segment: u64,
 }
 
 /// What the four copies say together.
@@ -87,6 +97,9 @@ impl Superblock {
             accepted_end: LogIndex(0),
             tail_segment: 0,
             term: Term(1),
+            damage_end: LogIndex(0),
+            epoch_floor: Epoch(0),
+            scrub_segment: 0,
         }
     }
 
@@ -110,6 +123,10 @@ impl Superblock {
             shard: self.owner.shard.0.into(),
             algorithm: CHECKSUM_CRC32,
             zero: [0; 5],
+            damage_end: self.damage_end.0.into(),
+            epoch_floor: self.epoch_floor.0.into(),
+            zero_more: 0.into(),
+            scrub_segment: self.scrub_segment.into(),
         };
         let mut block = [0; BLOCK_BYTES];
         block[..size_of::<Layout>()].copy_from_slice(layout.as_bytes());
@@ -147,6 +164,9 @@ impl Superblock {
             accepted_end: LogIndex(layout.accepted_end.get()),
             tail_segment: layout.tail_segment.get(),
             term: Term(layout.term.get()),
+            damage_end: LogIndex(layout.damage_end.get()),
+            epoch_floor: Epoch(layout.epoch_floor.get()),
+            scrub_segment: layout.scrub_segment.get(),
         })
     }
 }
@@ -216,6 +236,17 @@ mod tests {
     #[test]
     fn released_bytes_stay_what_they_are() {
         assert_eq!(golden::hex(&superblock(5).encode()[..120]), golden::SUPERBLOCK);
+    }
+
+    #[test]
+    fn every_field_reads_back() {
+        let written = Superblock {
+            damage_end: LogIndex(7),
+            epoch_floor: Epoch(1 << 20),
+            scrub_segment: 3,
+            ..superblock(5)
+        };
+        assert_eq!(Superblock::decode(&written.encode()), Ok(written));
     }
 
     #[test]

@@ -92,6 +92,8 @@ impl Shard {
             prepared_segments: 2,
             snapshot_log_bytes: u64::MAX,
             snapshot_interval_ns: 0,
+            scrub_period_ns: 0,
+            scrub_bytes_per_second_max: 64 << 20,
             seed: 1,
         };
         let opened = Store::open(&config, &mut Directory::default(), MS, false).expect("a new one");

@@ -332,6 +332,7 @@ impl Bus {
                 seat.work.push_back(Work::Read(operation, name_of(file), position, bytes));
             }
             Effect::File { operation, task } => seat.work.push_back(Work::File(operation, task)),
+            Effect::Say { line } => panic!("a sound disk is called damaged: {line}"),
             Effect::Halt { code, reason } => panic!("a client made the node halt: {code} {reason}"),
             Effect::Resume { connection } => {
                 if let Some(link) = seat.links.get_mut(&connection) {
@@ -389,6 +390,8 @@ fn store_config(shard: ShardId) -> StoreConfig {
         prepared_segments: 1,
         snapshot_log_bytes: 64 << 10,
         snapshot_interval_ns: 1_000_000_000,
+        scrub_period_ns: 0,
+        scrub_bytes_per_second_max: 1,
         seed: 7,
     }
 }

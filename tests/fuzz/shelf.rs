@@ -272,6 +272,8 @@ fn config() -> StoreConfig {
         prepared_segments: 1,
         snapshot_log_bytes: 16 << 10,
         snapshot_interval_ns: 1,
+        scrub_period_ns: 0,
+        scrub_bytes_per_second_max: 1,
         seed: 3,
     }
 }

@@ -188,6 +188,7 @@ impl Lone {
             | Effect::Resume { .. }
             | Effect::Mail { .. }
             | Effect::Arm { .. }
+            | Effect::Say { .. }
             | Effect::Halt { .. }
             | Effect::Stop => unreachable!("no work of a disk"),
         }
@@ -212,6 +213,7 @@ impl Lone {
                 Effect::Flush { .. } | Effect::Read { .. } | Effect::File { .. } => {
                     self.work.push_back(effect);
                 }
+                Effect::Say { line } => panic!("{line}"),
                 Effect::Halt { code, reason } => panic!("halt {code}: {reason}"),
                 Effect::Arm { .. }
                 | Effect::Hold { .. }
@@ -256,6 +258,8 @@ pub(crate) fn store_config() -> StoreConfig {
         prepared_segments: 2,
         snapshot_log_bytes: 1 << 20,
         snapshot_interval_ns: 1_000_000_000,
+        scrub_period_ns: 0,
+        scrub_bytes_per_second_max: 64 << 20,
         seed: 3,
     }
 }

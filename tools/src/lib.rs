@@ -18,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod bodies;
 pub mod clock;
 pub mod doctor;

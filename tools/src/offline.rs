@@ -20,12 +20,7 @@ impl OfflineShard {
     }
 
     fn path_of(&self, file: FileName) -> PathBuf {
-        self.path.join(match file {
-            FileName::Segment(number) => format!("log/{number:016}.seg"),
-            FileName::Index(number) => format!("log/{number:016}.idx"),
-            FileName::Snapshot(index) => format!("snap/{index:016}.snap"),
-            FileName::Superblock => "superblock".to_owned(),
-        })
+        self.path.join(file.to_string())
     }
 
     fn file(&mut self, file: FileName) -> Result<&mut File, DiskFault> {

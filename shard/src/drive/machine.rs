@@ -118,6 +118,7 @@ impl<M> Machine<M> {
                     self.told.push_back(Told::FileDone(operation, fault));
                 }
             }
+            Effect::Say { line } => eprintln!("{line}"),
             Effect::Halt { code, reason } => halt(code, &reason),
             Effect::Stop => self.is_stopped = true,
         }

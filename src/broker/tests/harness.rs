@@ -79,6 +79,8 @@ pub(crate) struct House {
     pub(crate) disks_are_silent: bool,
     /// While set, mail between shards stays in its mailbox.
     pub(crate) mail_is_stuck: bool,
+    /// Lines for the operator.
+    pub(crate) said: Vec<String>,
 }
 
 impl House {
@@ -99,6 +101,7 @@ impl House {
             settings,
             disks_are_silent: false,
             mail_is_stuck: false,
+            said: Vec::new(),
         };
         house.start();
         house
@@ -389,6 +392,7 @@ impl House {
                 disk.do_task(task);
                 seat.ended.push_back(Ended::File(operation));
             }
+            Effect::Say { line } => self.said.push(line),
             Effect::Halt { code, reason } => panic!("the broker halts with {code}: {reason}"),
             Effect::Stop => seat.stopped = true,
         }
@@ -438,6 +442,8 @@ fn store_config(shard: ShardId) -> StoreConfig {
         prepared_segments: 1,
         snapshot_log_bytes: 4 << 20,
         snapshot_interval_ns: 60_000_000_000,
+        scrub_period_ns: 0,
+        scrub_bytes_per_second_max: 64 << 20,
         seed: 7,
     }
 }

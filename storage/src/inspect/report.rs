@@ -3,6 +3,7 @@
 use crate::log::BatchPlace;
 use crate::segment::QueueRange;
 use crate::store::DamagedRange;
+use bytes::Bytes;
 use wire::{LogIndex, ShardId, Term};
 
 /// How much is read.
@@ -27,7 +28,9 @@ pub struct Report {
     pub queues: Vec<QueueRange>,
     /// Indexes of the snapshots, ascending.
     pub snapshots: Vec<u64>,
-    /// What is wrong, in log order.
+    /// Changes of the catalog, as they were noted (shard 0); an overview may miss some.
+    pub catalog: Vec<Bytes>,
+    /// What is wrong: files with copies first, then in log order.
     pub damage: Vec<DamagedRange>,
     /// A flush that landed in parts and was never acknowledged: the next start cuts it off.
     pub torn: Option<DamagedRange>,

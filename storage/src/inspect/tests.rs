@@ -71,7 +71,10 @@ fn verify_finds_any_flipped_byte_of_a_batch() {
         let report = inspect(&mut disk, Depth::Verify).expect("readable");
         assert_eq!(report.damage.len(), 1, "byte {at}");
         let range = &report.damage[0];
-        assert_eq!((range.segment, range.position), (batch.segment, u64::from(batch.position)));
+        assert_eq!(
+            (range.file, range.position),
+            (FileName::Segment(batch.segment), u64::from(batch.position))
+        );
     }
 }
 

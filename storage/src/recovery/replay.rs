@@ -36,8 +36,6 @@ struct Replay<'a> {
     last_identity: u32,
     segments: VecDeque<Segment>,
     report: RecoveryReport,
-    /// The operator's word was needed.
-    loss_accepted: bool,
 }
 
 /// Reads what is there, decides, repairs what must be repaired before the first write.
@@ -52,11 +50,12 @@ pub(crate) fn recover(
     let owner = Owner { cluster_id, node_id, shard };
     let numbers = disk.segments().map_err(OpenError::Disk)?;
     let has_data = !numbers.is_empty() || !disk.snapshots().map_err(OpenError::Disk)?.is_empty();
-    let superblock = superblock::load(disk, &owner, has_data, start.accept_loss)?;
+    let (superblock, lost) = superblock::load(disk, &owner, has_data, start.accept_loss)?;
     let mut surveyed = survey(disk, &numbers, Some(&owner))?;
     let used_count = surveyed.iter().rposition(|file| file.header.is_ok()).map_or(0, |at| at + 1);
     let unused = surveyed.split_off(used_count);
     let mut replay = Replay::new(config, start, visit, superblock);
+    replay.report.accepted.extend(lost);
     replay.used(disk, &surveyed)?;
     let ready = replay.unused(disk, &unused)?;
     replay.lost_segments(disk, &numbers)?;
@@ -73,7 +72,7 @@ impl<'a> Replay<'a> {
         let synced_end = superblock.synced_end.max(start.from);
         let cursor = Cursor { index: LogIndex(0), previous: None, wall_ns: start.wall_ns };
         let (segments, report) = (VecDeque::new(), RecoveryReport::default());
-        let (last_identity, loss_accepted) = (0, false);
+        let last_identity = 0;
         Self {
             config,
             start,
@@ -84,7 +83,6 @@ impl<'a> Replay<'a> {
             last_identity,
             segments,
             report,
-            loss_accepted,
         }
     }
 
@@ -96,6 +94,7 @@ impl<'a> Replay<'a> {
         self.synced_end = self.synced_end.max(evidence.unwrap_or(LogIndex(0)));
         let below = |file: &Surveyed| file.header.is_ok_and(|head| head.base <= self.start.from);
         let first_read = files.iter().rposition(below).unwrap_or(0);
+        self.check_start(files)?;
         for (at, file) in files.iter().enumerate() {
             let next_base = files[at + 1..].iter().find_map(|next| Some(next.header.ok()?.base));
             match file.header {
@@ -106,6 +105,18 @@ impl<'a> Replay<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The log must reach back to where the snapshot ends.
+    fn check_start(&mut self, files: &[Surveyed]) -> Result<(), OpenError> {
+        let first = files.iter().find_map(|file| file.header.ok());
+        let from = self.start.from;
+        let Some(first) = first.filter(|first| first.base > from) else { return Ok(()) };
+        let what = format!(
+            "no snapshot that checks holds what came before batch {}; the newest ends at {from}",
+            first.base
+        );
+        self.quarantine(first.number, (0, 0), (what, first.base), true)
     }
 
     /// A segment that the snapshot covers: its header and footer suffice.
@@ -151,11 +162,11 @@ impl<'a> Replay<'a> {
             self.cursor.index = header.base;
         } else if header.base != self.cursor.index {
             let what = format!("batches {} to {} are missing", self.cursor.index, header.base);
-            self.quarantine(header.number, (0, 0), what, false)?;
+            self.quarantine(header.number, (0, 0), (what, header.base), false)?;
             self.cursor.index = header.base;
         } else if self.cursor.previous.is_some_and(|previous| previous != header.previous) {
             let what = format!("the chain breaks at batch {}", header.base);
-            self.quarantine(header.number, (0, 0), what, false)?;
+            self.quarantine(header.number, (0, 0), (what, header.base), false)?;
         }
         self.cursor.previous = Some(header.previous);
         Ok(())
@@ -168,7 +179,7 @@ impl<'a> Replay<'a> {
                 self.report.damaged.push(range);
                 Ok(())
             }
-            Met::Damage { range, .. } => self.give_up(range, false),
+            Met::Damage { range, next } => self.give_up(range, next, false),
             Met::Batch { place, view, .. } => {
                 self.report.batches += 1;
                 self.report.bytes += u64::from(place.bytes);
@@ -185,7 +196,12 @@ impl<'a> Replay<'a> {
                             place.index
                         );
                         let (position, bytes) = (u64::from(place.position), u64::from(place.bytes));
-                        let range = DamagedRange { segment: place.segment, position, bytes, what };
+                        let range = DamagedRange::new(
+                            FileName::Segment(place.segment),
+                            position,
+                            bytes,
+                            what,
+                        );
                         self.report.damaged.push(range);
                     }
                 }
@@ -218,7 +234,7 @@ impl<'a> Replay<'a> {
         self.segments.push_back(segment);
         if next_base > self.cursor.index {
             let what = format!("batches from {} to {next_base} were given up", self.cursor.index);
-            self.quarantine(number, (position, 0), what, false)?;
+            self.quarantine(number, (position, 0), (what, next_base), false)?;
             self.cursor.index = next_base;
         }
         Ok(())
@@ -266,8 +282,9 @@ impl<'a> Replay<'a> {
         file: &Surveyed,
         next_base: Option<LogIndex>,
     ) -> Result<(), OpenError> {
-        self.give_up(headless(file), false)?;
-        self.cursor.index = next_base.unwrap_or(self.cursor.index).max(self.cursor.index);
+        let next = next_base.unwrap_or(self.cursor.index).max(self.cursor.index);
+        self.give_up(headless(file), next, false)?;
+        self.cursor.index = next;
         self.cursor.previous = None;
         Ok(())
     }
@@ -357,9 +374,10 @@ impl<'a> Replay<'a> {
         what: String,
         beyond: bool,
     ) -> Result<(), OpenError> {
-        self.quarantine(segment, (u64::from(at.0), at.1), what, beyond)?;
         let known = self.cursor.index.max(self.synced_end);
-        self.cursor.index = LogIndex(known.0 + OFFSETS_SKIPPED);
+        let next = LogIndex(known.0 + OFFSETS_SKIPPED);
+        self.quarantine(segment, (u64::from(at.0), at.1), (what, next), beyond)?;
+        self.cursor.index = next;
         self.synced_end = self.synced_end.max(self.cursor.index);
         Ok(())
     }
@@ -368,23 +386,30 @@ impl<'a> Replay<'a> {
         &mut self,
         segment: u64,
         at: (u64, u32),
-        what: String,
+        (what, end): (String, LogIndex),
         beyond: bool,
     ) -> Result<(), OpenError> {
         let (position, bytes) = (at.0, u64::from(at.1));
-        self.give_up(DamagedRange { segment, position, bytes, what }, beyond)
+        let range = DamagedRange::new(FileName::Segment(segment), position, bytes, what);
+        self.give_up(range, end, beyond)
     }
 
-    fn give_up(&mut self, range: DamagedRange, beyond: bool) -> Result<(), OpenError> {
+    /// The batches up to `end` are not served, if that may be.
+    fn give_up(
+        &mut self,
+        range: DamagedRange,
+        end: LogIndex,
+        beyond: bool,
+    ) -> Result<(), OpenError> {
         let accepted_before = self.cursor.index < self.superblock.accepted_end;
         let may_hold_catalog = self.config.shard == ShardId(0);
         if (may_hold_catalog || beyond) && !accepted_before {
             if !self.start.accept_loss {
                 return Err(OpenError::Damaged { range });
             }
-            self.loss_accepted = true;
+            self.report.accepted.push(range.clone());
         }
-        (self.visit)(Found::Damage { range: &range });
+        (self.visit)(Found::Damage { range: &range, end });
         self.report.damaged.push(range);
         Ok(())
     }
@@ -406,7 +431,7 @@ impl<'a> Replay<'a> {
         let last_used = self.segments.back().map_or(0, |segment| segment.info.number);
         let next_number = last_number.max(last_used).max(superblock.tail_segment) + 1;
         superblock.tail_segment = last_used;
-        if self.loss_accepted {
+        if !self.report.accepted.is_empty() {
             superblock.accepted_end = next_index;
         }
         apply(disk, &Plan::WriteSuperblock { op: OpId(0), copy: superblock.encode() })?;
@@ -448,7 +473,7 @@ fn sync_tail(disk: &mut dyn Disk, segment: &Segment) -> Result<(), OpenError> {
 /// The damage of a file whose header and footer are both lost.
 fn headless(file: &Surveyed) -> DamagedRange {
     let what = "neither copy of the header nor the footer can be read".to_owned();
-    DamagedRange { segment: file.number, position: 0, bytes: file.file_bytes, what }
+    DamagedRange::new(FileName::Segment(file.number), 0, file.file_bytes, what)
 }
 
 /// Exclusive end of what is not zero where a first flush would have gone.

@@ -6,6 +6,7 @@ use crate::batch::{
 };
 use crate::chunk::BLOCK_BYTES;
 use crate::log::BatchPlace;
+use crate::plan::FileName;
 use crate::segment::{HEAD_BYTES, SegmentHeader};
 use crate::store::{DamagedRange, OpenError};
 use bytes::Bytes;
@@ -207,6 +208,6 @@ impl Scan<'_, '_> {
             Damage::Release(release) => format!("batch {index}: written by release {release}"),
         };
         let (position, bytes) = (u64::from(from), u64::from(to.saturating_sub(from)));
-        DamagedRange { segment: self.header.number, position, bytes, what }
+        DamagedRange::new(FileName::Segment(self.header.number), position, bytes, what)
     }
 }

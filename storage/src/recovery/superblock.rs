@@ -32,7 +32,7 @@ pub(super) fn load(
     owner: &Owner,
     has_data: bool,
     accept_loss: bool,
-) -> Result<Superblock, OpenError> {
+) -> Result<(Superblock, Option<DamagedRange>), OpenError> {
     let copies = read_copies(disk).map_err(OpenError::Disk)?;
     let (found, whole) = match quorum(&copies) {
         Quorum::Found(superblock) => (Some(superblock), true),
@@ -43,14 +43,15 @@ pub(super) fn load(
     if let Some(foreign) = found.filter(|found| found.owner != *owner) {
         return Err(OpenError::Foreign { found: describe(&foreign.owner) });
     }
-    if !whole && has_data && !accept_loss {
-        let what = "superblock: no two of its four copies agree".to_owned();
-        let range = DamagedRange { segment: 0, position: 0, bytes: copies_bytes(), what };
-        return Err(OpenError::Damaged { range });
+    let lost = (!whole && has_data).then(without_quorum);
+    match lost {
+        Some(range) if !accept_loss => Err(OpenError::Damaged { range }),
+        lost => Ok((found.unwrap_or_else(|| Superblock::new(*owner)), lost)),
     }
-    Ok(found.unwrap_or_else(|| Superblock::new(*owner)))
 }
 
-const fn copies_bytes() -> u64 {
-    (COPIES * BLOCK_BYTES) as u64
+/// The damage of a superblock that nobody can be sure of.
+pub(crate) fn without_quorum() -> DamagedRange {
+    let what = "no two of its four copies agree".to_owned();
+    DamagedRange::new(FileName::Superblock, 0, (COPIES * BLOCK_BYTES) as u64, what)
 }

@@ -191,7 +191,7 @@ fn damage_to_the_last_batch_is_never_cut() {
         assert_eq!((seen.batches, seen.damages), (batches(1), 1), "byte {at}");
         assert_eq!(opened.report.cut_bytes, 0);
         let range = &opened.report.damaged[0];
-        assert_eq!((range.segment, range.position), (segment, u64::from(position)));
+        assert_eq!((range.file, range.position), (FileName::Segment(segment), u64::from(position)));
         assert!(range.bytes <= u64::from(bytes));
         assert!(
             opened.log.durable_end() >= LogIndex(2 + OFFSETS_SKIPPED - 1),
@@ -229,7 +229,7 @@ fn check_quarantined(mut disk: FakeDisk, victim: usize, (segment, position): (u6
         assert_eq!(found.batches, expected, "batch {victim}");
         assert_eq!(found.damages, 1);
         let range = &opened.report.damaged[0];
-        assert_eq!((range.segment, range.position), (segment, u64::from(position)));
+        assert_eq!((range.file, range.position), (FileName::Segment(segment), u64::from(position)));
         assert_eq!(opened.log.durable_end(), LogIndex(8));
     }
 }

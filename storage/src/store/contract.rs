@@ -1,7 +1,8 @@
 //! Contract: the values a broker gives a store and gets from it.
 
 use super::Store;
-use crate::plan::{DiskFault, OpId};
+use crate::plan::{DiskFault, FileName, OpId};
+use crate::segment::QueueRange;
 use bytes::Bytes;
 use wire::{Epoch, LogIndex, Offset, ProducerId, QueueId, ShardId};
 
@@ -36,6 +37,10 @@ pub struct StoreConfig {
     pub snapshot_log_bytes: u64,
     /// ... but not before so much time.
     pub snapshot_interval_ns: u64,
+    /// Everything sealed is read once in so much time; 0: never.
+    pub scrub_period_ns: u64,
+    /// But never so many bytes in a second.
+    pub scrub_bytes_per_second_max: u64,
     /// Draws segment salts; from the machine's randomness, or the simulator's seed.
     pub seed: u64,
 }
@@ -212,21 +217,34 @@ pub struct RecoveryReport {
     pub bytes: u64,
     /// Bytes cut off a torn tail (rule 2).
     pub cut_bytes: u64,
-    /// Damaged ranges: segment, position, bytes, and why.
+    /// Damaged ranges: file, position, bytes, and why.
     pub damaged: Vec<DamagedRange>,
+    /// Of them and of others, what a start needed the operator's word for.
+    pub accepted: Vec<DamagedRange>,
+    /// Offsets that will be told as damage, as far as they are known (at most 1000 ranges).
+    pub lost: Vec<QueueRange>,
 }
 
-/// A range of a segment that cannot be served.
+/// A range of a file that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedRange {
-    /// The segment's number.
-    pub segment: u64,
+    /// Which file.
+    pub file: FileName,
     /// First byte.
     pub position: u64,
     /// Length in bytes.
     pub bytes: u64,
     /// What is wrong.
     pub what: String,
+    /// Offsets that cannot be served for it, as far as they are known.
+    pub lost: Vec<QueueRange>,
+}
+
+impl DamagedRange {
+    /// Damage of which no lost offset is known yet.
+    pub(crate) const fn new(file: FileName, position: u64, bytes: u64, what: String) -> Self {
+        Self { file, position, bytes, what, lost: Vec::new() }
+    }
 }
 
 /// Why a shard's storage cannot be opened.

@@ -12,7 +12,7 @@
 //! else is. Reads in flight are bounded; beyond, a caller waits for the oldest.
 
 use super::rebuild::Rebuild;
-use super::{GapReason, Read, Store};
+use super::{DamagedRange, GapReason, Read, Store};
 use crate::batch::{SectionHeader, section_at};
 use crate::cache::Cache;
 use crate::index_file::{ColdLookup, SegmentIndex};
@@ -122,6 +122,11 @@ impl Reader {
         op
     }
 
+    /// Whether somebody who is behind waits for the disk.
+    pub(super) fn is_reading(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
     /// The read to wait for when no more may start.
     fn crowded(&self) -> Option<OpId> {
         let (oldest, _) = self.in_flight.first()?;
@@ -168,7 +173,7 @@ impl Reader {
         Some(self.crowded().unwrap_or_else(|| self.plan(ops, Fetch::Batches(merged), place)))
     }
 
-    fn mark_damaged(&mut self, index: LogIndex) {
+    pub(super) fn mark_damaged(&mut self, index: LogIndex) {
         self.suspects.remove(&index);
         if self.damaged.len() >= DAMAGED_MAX {
             self.damaged.pop_first();
@@ -196,8 +201,9 @@ impl Store {
             return Read::End;
         }
         let start = queue.start(self.segments.start);
-        if from < start && queue.lost_from.is_some_and(|lost| lost <= from) {
-            return damaged_up_to(start.min(visible_end));
+        if let Some(lost) = queue.lost.as_ref().filter(|lost| from < start && lost.contains(&from))
+        {
+            return damaged_up_to(start.min(lost.end).min(visible_end));
         }
         if from < start {
             return Read::Gap { to: start.min(visible_end), reason: GapReason::Retention };
@@ -252,7 +258,7 @@ impl Store {
         }
     }
 
-    fn wait_for_index(&mut self, segment: u64) -> OpId {
+    pub(super) fn wait_for_index(&mut self, segment: u64) -> OpId {
         match self.segments.cold.get(&segment).filter(|cold| cold.index_bytes > 0) {
             Some(cold) => {
                 let bytes = cold.index_bytes;
@@ -293,6 +299,9 @@ impl Store {
 
     /// A read ended; callers that waited for it read again.
     pub fn read_done(&mut self, op: OpId, result: Result<Bytes, DiskFault>) {
+        if self.scrub_done(op, &result) {
+            return;
+        }
         let Some(at) = self.reader.in_flight.iter().position(|(other, _)| *other == op) else {
             return;
         };
@@ -320,6 +329,11 @@ impl Store {
                 self.reader.suspects.insert(place.index);
             } else {
                 self.counts.damaged_batches += 1;
+                let file = FileName::Segment(place.segment);
+                let (position, bytes) = (u64::from(place.position), u64::from(place.bytes));
+                let what = format!("batch {} does not check", place.index);
+                let range = DamagedRange::new(file, position, bytes, what);
+                self.found_damage(range, place.index..place.index.next());
                 self.reader.mark_damaged(place.index);
             }
         }

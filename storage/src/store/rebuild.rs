@@ -1,94 +1,33 @@
-//! Rebuild: an index file made again by scanning its segment.
+//! Rebuild: an index file made again by walking over its segment.
 //!
-//! Reads the segment front to back, at least 1 MiB at a time, and takes every
-//! batch that verifies. What does not is skipped block by block: the sections
-//! in it are damaged, the rest of the segment is not. One segment at a time;
-//! whoever waits is woken after each read and asks again.
+//! Sections in what does not verify are damaged, the rest of the segment is not.
+//! One segment at a time; whoever waits is woken after each read and asks again.
 
 use super::Store;
 use super::reading::READ_BYTES_MAX;
-use crate::batch::{BatchHeader, BatchView};
-use crate::chunk::BLOCK_BYTES;
+use super::walk::{Stretch, Walk};
+use crate::batch::BatchView;
 use crate::index_file::{IndexWriter, SegmentIndex};
-use crate::log::{BatchPlace, Log};
+use crate::log::{BatchPlace, SegmentInfo};
 use crate::plan::{DiskFault, FileName, OpId, Plan};
 use crate::queue::Entry;
-use crate::segment::HEAD_BYTES;
 use crate::snapshot::ColdSegment;
 use bytes::Bytes;
 use wire::{LogIndex, QueueId};
 
-/// A scan under way.
+/// A rebuild under way.
 #[derive(Debug)]
 pub(super) struct Rebuild {
-    segment: u64,
-    segment_bytes: u64,
-    /// Exclusive end of its batches.
-    end: LogIndex,
-    position: u64,
-    /// How much the next read takes.
-    bytes: u32,
+    walk: Walk,
     batches: Vec<BatchPlace>,
     entries: Vec<(QueueId, Entry)>,
-    complete: bool,
 }
 
 impl Rebuild {
-    fn next_read(&self) -> (FileName, u64, u32) {
-        let left = u32::try_from(self.segment_bytes - self.position).unwrap_or(u32::MAX);
-        let bytes = self.bytes.min(left);
-        (FileName::Segment(self.segment), self.position, bytes)
-    }
-
-    /// Takes the batches that lie whole in these bytes.
-    fn take(&mut self, bytes: &Bytes, log: &Log) {
-        let mut at = 0;
-        self.bytes = READ_BYTES_MAX;
-        while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= BLOCK_BYTES) {
-            let Ok(header) = BatchHeader::decode(rest) else {
-                at += BLOCK_BYTES;
-                continue;
-            };
-            if header.padded_bytes > rest.len() && at + self.left_of(at) > bytes.len() {
-                let needed = u32::try_from(header.padded_bytes).unwrap_or(READ_BYTES_MAX);
-                self.bytes = needed.max(READ_BYTES_MAX);
-                break;
-            }
-            at += self.take_batch(header.index, bytes, (at, header.padded_bytes), log);
-        }
-        self.position += at as u64;
-        self.complete |= at == 0 || self.position >= self.segment_bytes;
-    }
-
-    /// Bytes of the segment that follow the place `at` of the current read.
-    fn left_of(&self, at: usize) -> usize {
-        let left = self.segment_bytes.saturating_sub(self.position + at as u64);
-        usize::try_from(left).unwrap_or(usize::MAX)
-    }
-
-    /// How far to go on.
-    fn take_batch(
-        &mut self,
-        index: LogIndex,
-        bytes: &Bytes,
-        (at, padded_bytes): (usize, usize),
-        log: &Log,
-    ) -> usize {
-        let position = u32::try_from(self.position + at as u64);
-        let length = u32::try_from(padded_bytes);
-        let batch = bytes.get(at..at + padded_bytes);
-        let (Ok(position), Ok(length), Some(batch)) = (position, length, batch) else {
-            return BLOCK_BYTES;
-        };
-        let place = BatchPlace { index, segment: self.segment, position, bytes: length };
-        match log.verify(place, &bytes.slice_ref(batch)) {
-            Ok(view) => {
-                self.take_sections(&view);
-                self.batches.push(place);
-                self.complete |= index.next() >= self.end;
-                padded_bytes
-            }
-            Err(_) => BLOCK_BYTES,
+    fn take(&mut self, stretch: &Stretch<'_>) {
+        if let Stretch::Batch { place, view, .. } = stretch {
+            self.batches.push(*place);
+            self.take_sections(view);
         }
     }
 
@@ -109,7 +48,8 @@ impl Rebuild {
 
     fn finish(mut self) -> Bytes {
         self.entries.sort_by_key(|(queue, entry)| (*queue, entry.first_offset));
-        let mut writer = IndexWriter::new(self.segment, self.batches, self.entries.len());
+        let segment = self.walk.segment();
+        let mut writer = IndexWriter::new(segment, self.batches, self.entries.len());
         for (queue, entry) in &self.entries {
             writer.entry(*queue, entry);
         }
@@ -118,51 +58,52 @@ impl Rebuild {
 }
 
 impl Store {
-    /// Begins to scan a segment, unless one is being scanned; says what to wait for.
+    /// Begins to walk over a segment, unless one is being walked over; says what to wait for.
     pub(super) fn start_rebuild(&mut self, segment: u64) -> OpId {
         if let Some(op) = self.reader.scan_op() {
             return op;
         }
         if self.reader.rebuild.is_none() {
-            let info = self.log.segments().find(|info| info.number == segment).copied();
-            let (segment_bytes, end) = info.map_or((0, LogIndex(0)), |info| (info.bytes, info.end));
-            self.reader.rebuild = Some(Rebuild {
-                segment,
-                segment_bytes: segment_bytes.max(2 * u64::from(HEAD_BYTES)),
-                end,
-                position: u64::from(HEAD_BYTES),
-                bytes: READ_BYTES_MAX,
-                batches: Vec::new(),
-                entries: Vec::new(),
-                complete: false,
-            });
+            let walk = Walk::new(&self.info_of(segment), READ_BYTES_MAX);
+            self.reader.rebuild = Some(Rebuild { walk, batches: Vec::new(), entries: Vec::new() });
         }
-        self.scan_on()
+        self.walk_on()
     }
 
-    /// The scan's next read, or the one in flight.
-    fn scan_on(&mut self) -> OpId {
-        let next = self.reader.rebuild.as_ref().map(Rebuild::next_read);
+    fn info_of(&self, number: u64) -> SegmentInfo {
+        let known = self.log.segments().find(|info| info.number == number).copied();
+        // One that is gone has no batches.
+        let (base, end) = (LogIndex(0), LogIndex(0));
+        known.unwrap_or(SegmentInfo {
+            number,
+            bytes: 0,
+            salt: 0,
+            base,
+            end,
+            newest_ns: 0,
+            sealed: true,
+        })
+    }
+
+    /// The walk's next read, or the one in flight.
+    fn walk_on(&mut self) -> OpId {
+        let next = self.reader.rebuild.as_ref().map(|rebuild| rebuild.walk.next_read());
         let place = next.unwrap_or((FileName::Segment(0), 0, READ_BYTES_MAX));
         self.reader.fetch_scan(&mut self.ops, place)
     }
 
     pub(super) fn take_scan(&mut self, result: Result<Bytes, DiskFault>) {
         let Some(mut rebuild) = self.reader.rebuild.take() else { return };
-        if let Ok(bytes) = result {
-            rebuild.take(&bytes, &self.log);
-        } else {
-            // This part cannot be read: its sections are damaged, the scan goes on behind it.
-            rebuild.position += u64::from(rebuild.next_read().2.max(1));
-            rebuild.complete |= rebuild.position >= rebuild.segment_bytes;
-        }
-        if !rebuild.complete {
+        let mut walk = rebuild.walk;
+        walk.take(result.ok().as_ref(), &self.log, &mut |stretch| rebuild.take(&stretch));
+        rebuild.walk = walk;
+        if !walk.is_complete() {
             self.reader.rebuild = Some(rebuild);
-            self.scan_on();
+            self.walk_on();
             return;
         }
         self.counts.indexes_rebuilt += 1;
-        let (segment, end) = (rebuild.segment, rebuild.end);
+        let (segment, end) = (walk.segment(), walk.end());
         let bytes = rebuild.finish();
         let index_bytes = u32::try_from(bytes.len()).unwrap_or(0);
         if let Ok(index) = SegmentIndex::read(segment, &bytes) {

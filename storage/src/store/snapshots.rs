@@ -78,6 +78,20 @@ impl Snapshots {
         taking.is_some_and(|taking| matches!(taking.next, Next::Catalog(from) if from > 0))
     }
 
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.numbers.contains(&number)
+    }
+
+    #[cfg(test)]
+    pub(super) fn numbers(&self) -> &[u64] {
+        &self.numbers
+    }
+
+    /// The first one on the disk from this number on.
+    pub(super) fn next_from(&self, number: u64) -> Option<u64> {
+        self.numbers.iter().copied().find(|kept| *kept >= number)
+    }
+
     pub(super) const fn count_log_bytes(&mut self, bytes: u64) {
         self.log_bytes += bytes;
     }
@@ -201,7 +215,7 @@ impl Store {
         let mut taken = Taken::default();
         for (id, queue) in range.take(ITEMS_PER_TURN_MAX) {
             queue.index.trim(start);
-            writer.queue(*id, queue);
+            writer.queue(*id, queue, queue.kept_start(start));
             taken.note(*id);
         }
         taken.last_of_full()

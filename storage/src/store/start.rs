@@ -9,9 +9,11 @@
 //! Only 2. depends on the log's length, and only on its part after the snapshot.
 
 use super::cooling::Cooling;
+use super::findings::Findings;
 use super::notes::Notes;
 use super::reading::Reader;
 use super::retention::Sweep;
+use super::scrub::Scrub;
 use super::segments::Segments;
 use super::snapshots::Snapshots;
 use super::turns::FlushWish;
@@ -21,19 +23,20 @@ use crate::dedup::{Claim, Dedup, LastUse, PAIRS_MAX};
 use crate::log::{BatchPlace, Log, LogConfig, Start};
 use crate::memory::{MemoryRing, Pool};
 use crate::note::{Lease, Note, NoteError};
-use crate::plan::{Disk, DiskFault, FileName, OpIds};
+use crate::plan::{Disk, DiskFault, FileName, OpIds, Unwritten};
 use crate::positions::Positions;
 use crate::queue::{Entry, LogStart, Queue};
-use crate::recovery::{Found, OFFSETS_SKIPPED};
+use crate::recovery::Found;
+use crate::segment::QueueRange;
 use crate::snapshot::{Contents, Owner, SnapshotError, Stamps};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use wire::{LogIndex, Offset, ProducerId, QueueId};
 
 /// State as far as it is replayed.
-struct Replay {
-    queues: BTreeMap<QueueId, Queue>,
-    positions: Positions,
+pub(super) struct Replay {
+    pub(super) queues: BTreeMap<QueueId, Queue>,
+    pub(super) positions: Positions,
     position_stamps: Stamps,
     dedup: Dedup,
     window_stamps: Stamps,
@@ -41,8 +44,12 @@ struct Replay {
     catalog_stamps: Stamps,
     segments: Segments,
     /// Damages met so far.
-    damages: u32,
+    pub(super) damages: u32,
+    /// Exclusive end of the batches they may have taken.
+    pub(super) damaged_to: LogIndex,
     accepted_ns: u64,
+    /// Notes that checksums vouch for and nobody can read.
+    unreadable: Vec<DamagedRange>,
     failed: Option<OpenError>,
 }
 
@@ -68,11 +75,14 @@ impl Store {
         if let Some(error) = replay.failed {
             return Err(error);
         }
-        let log = opened.log;
-        Replay::check_start(&log, from, accept_loss)?;
-        replay.settle(&log);
+        let mut log = opened.log;
+        let mut report = opened.report;
+        replay.accept_unreadable(accept_loss, &mut report)?;
+        report.lost = replay.settle(&log);
+        replay.settle_epochs(&mut log, disk, !report.accepted.is_empty())?;
         let catalog = replay.catalog.changes.clone();
-        let snapshots = Snapshots::recovered(numbers, from, opened.report.bytes);
+        let scrub_segment = log.scrub_segment();
+        let snapshots = Snapshots::recovered(numbers, from, report.bytes);
         let store = Self {
             config: config.clone(),
             log,
@@ -89,12 +99,26 @@ impl Store {
             cooling: Cooling::default(),
             snapshots,
             sweep: Sweep::default(),
-            counts: Counts::of(&opened.report),
+            scrub: Scrub::at(scrub_segment),
+            findings: Findings::default(),
+            counts: Counts::of(&report),
             log_damaged: replay.damages > 0,
             accepted_ns: replay.accepted_ns,
             now_ns: 0,
         };
-        Ok(Opened { store, catalog, report: opened.report })
+        Ok(Opened { store, catalog, report })
+    }
+
+    /// What `open` with the operator's word would find and give up; nothing is written.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn rehearse(
+        config: &StoreConfig,
+        disk: &mut dyn Disk,
+        wall_ns: u64,
+    ) -> Result<Opened, OpenError> {
+        Self::open(config, &mut Unwritten(disk), wall_ns, true)
     }
 }
 
@@ -124,7 +148,8 @@ fn load_snapshot(
     Ok((numbers, Contents::default()))
 }
 
-fn read_file(disk: &mut dyn Disk, file: FileName) -> Result<Bytes, DiskFault> {
+/// A whole file.
+pub(crate) fn read_file(disk: &mut dyn Disk, file: FileName) -> Result<Bytes, DiskFault> {
     let length = usize::try_from(disk.length(file)?).map_err(|_| DiskFault::Short)?;
     let mut bytes = vec![0; length];
     disk.read(file, 0, &mut bytes)?;
@@ -156,14 +181,16 @@ impl Replay {
             catalog_stamps: contents.catalog_stamps,
             segments,
             damages: 0,
+            damaged_to: LogIndex(0),
             accepted_ns: 0,
+            unreadable: Vec::new(),
             failed: None,
         }
     }
 
     fn visit(&mut self, found: &Found<'_>) {
         match found {
-            Found::Damage { .. } => self.damages += 1,
+            Found::Damage { end, .. } => self.met_damage(*end),
             Found::Batch { place, batch } => self.batch(place, batch),
         }
     }
@@ -174,7 +201,7 @@ impl Replay {
         for (section_position, header, records) in batch.sections() {
             self.accepted_ns = self.accepted_ns.max(header.accepted_ns);
             if header.queue == QueueId::NOTES {
-                self.note(place.index, records);
+                self.note(place, records);
             } else {
                 self.section(place.index, section_position, &header);
             }
@@ -209,17 +236,18 @@ impl Replay {
         }
     }
 
-    fn note(&mut self, index: LogIndex, bytes: &[u8]) {
+    fn note(&mut self, place: &BatchPlace, bytes: &[u8]) {
         match Note::read(bytes) {
-            Ok(note) => self.apply(index, &note),
+            Ok(note) => self.apply(place.index, &note),
             Err(NoteError::UnknownVersion(version) | NoteError::UnknownKind(version)) => {
                 let version = u32::from(version);
                 self.failed.get_or_insert(OpenError::UnknownFormat { version });
             }
             Err(NoteError::Length { bytes }) => {
-                let what = format!("a note of {bytes} bytes in batch {index} is not one");
-                let range = DamagedRange { segment: 0, position: 0, bytes: bytes as u64, what };
-                self.failed.get_or_insert(OpenError::Damaged { range });
+                let what = format!("batch {}: a note of {bytes} bytes is not one", place.index);
+                let file = FileName::Segment(place.segment);
+                let (position, bytes) = (u64::from(place.position), bytes as u64);
+                self.unreadable.push(DamagedRange::new(file, position, bytes, what));
             }
         }
     }
@@ -260,45 +288,30 @@ impl Replay {
         self.position_stamps.applies((lease.queue.0, u64::from(lease.group.0)), index)
     }
 
-    /// The log must reach back to where the replay was to start.
-    fn check_start(log: &Log, from: LogIndex, accept_loss: bool) -> Result<(), OpenError> {
-        let Some(first) = log.segments().next() else { return Ok(()) };
-        if first.base <= from || accept_loss {
-            return Ok(());
+    /// Goes on without notes that cannot be read, by the operator's word.
+    fn accept_unreadable(
+        &mut self,
+        accept_loss: bool,
+        report: &mut RecoveryReport,
+    ) -> Result<(), OpenError> {
+        let unreadable = std::mem::take(&mut self.unreadable);
+        match unreadable.first() {
+            Some(range) if !accept_loss => Err(OpenError::Damaged { range: range.clone() }),
+            Some(_) | None => {
+                report.accepted.extend(unreadable);
+                Ok(())
+            }
         }
-        let what = format!(
-            "no snapshot that checks holds what came before batch {}; the newest ends at {from}",
-            first.base
-        );
-        Err(OpenError::Damaged {
-            range: DamagedRange { segment: first.number, position: 0, bytes: 0, what },
-        })
     }
 
     /// What was not replayed: the log's start, and what damage means for queues.
-    fn settle(&mut self, log: &Log) {
+    fn settle(&mut self, log: &Log) -> Vec<QueueRange> {
         if let Some(first) = log.segments().next() {
             self.segments.start = LogStart { segment: first.number, index: first.base };
         }
-        let present = |number: &u64| *number >= self.segments.start.segment;
-        self.segments.cold.retain(|number, _| present(number));
-        if self.damages == 0 {
-            return;
-        }
-        for queue in self.queues.values_mut().filter(|queue| queue.damages < self.damages) {
-            queue.skip_lost();
-        }
-    }
-}
-
-impl Queue {
-    /// Goes on far behind whatever offsets it may have given out in what was lost.
-    pub(super) fn skip_lost(&mut self) {
-        self.lost_from = Some(self.end);
-        self.end = self.end.plus(OFFSETS_SKIPPED);
-        if let Some(ring) = &mut self.memory {
-            **ring = MemoryRing::recovered(ring.reserved_end.plus(OFFSETS_SKIPPED));
-        }
+        let start = self.segments.start;
+        self.segments.cold.retain(|number, _| *number >= start.segment);
+        self.settle_damage(start)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::plan::{DiskFault, OpId, Plan};
 const RIDE_NS: u64 = 20_000_000;
 /// Between pieces of background work when nothing else calls for a turn.
 const PIECE_NS: u64 = 100_000;
+/// Until a finding is looked at again whose index is being read.
+const YIELD_NS: u64 = 5_000_000;
 
 /// Whether a flush is wanted.
 #[derive(Debug, Default)]
@@ -66,15 +68,18 @@ impl Store {
         self.retain(wall_ns, plans);
         self.cool(plans);
         self.take_snapshot(plans);
+        self.scrub(wall_ns, plans);
     }
 
     /// When `turn` wants to be called though nothing happened (lazy notes wait 20 ms; retention), monotonic.
     pub fn deadline_ns(&self) -> Option<u64> {
         let busy = self.cooling.wants_turns() || self.snapshot_wants_turns() || self.is_sweeping();
+        let naming = self.findings.wait().then_some(self.now_ns + YIELD_NS);
         let piece = busy.then_some(self.now_ns + PIECE_NS);
         let deadlines =
             [self.flush.deadline_ns(), self.log.deadline_ns(), self.sweep_deadline_ns(), piece];
-        deadlines.into_iter().flatten().min()
+        let deadlines = deadlines.into_iter().chain([self.scrub.deadline_ns(), naming]);
+        deadlines.flatten().min()
     }
 
     /// A flush is on the disk. After this `durable_end` and `visible_end` have moved.

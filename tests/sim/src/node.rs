@@ -150,6 +150,8 @@ impl Node {
             prepared_segments: 2,
             snapshot_log_bytes: 256 << 10,
             snapshot_interval_ns: 200_000_000,
+            scrub_period_ns: 500_000_000,
+            scrub_bytes_per_second_max: 64 << 20,
             seed: 0,
         };
         let disk = |number: u16| {
@@ -371,6 +373,7 @@ impl Node {
             effect @ (Effect::Flush { .. } | Effect::Read { .. } | Effect::File { .. }) => {
                 self.start_disk_work(shard, effect, world);
             }
+            Effect::Say { line } => world.trace.note(&line),
             Effect::Halt { code, reason } => {
                 world.trace.note(&format!("halt {code}: {reason}"));
                 return Fate::Halted;

@@ -85,6 +85,7 @@ impl Trace {
                         .note(&format!("shard {shard} -> read {file:?} {position} {bytes}"));
                 }
                 Effect::File { .. } => "file",
+                Effect::Say { .. } => "say",
                 Effect::Halt { .. } => "halt",
                 Effect::Stop => "stop",
             };

@@ -1,5 +1,6 @@
 //! inspect: read a data directory offline: segments, batches, queues, damage by position.
 
+use crate::audit::{self, AuditRow, Damage, LostOffsets};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::offline::{OfflineShard, shards_of};
@@ -7,11 +8,17 @@ use crate::output::{Printer, Report, Row, fields, table};
 use crate::quantity::bytes_text;
 use clap::Args;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use storage::inspect::{self, BatchReport, Depth, QueueRange, SegmentReport, SegmentState};
 use storage::store::{DamagedRange, OpenError};
-use wire::ErrorCode;
+use wire::{ErrorCode, TopicId};
+
+/// Topics by number.
+type Names = BTreeMap<TopicId, String>;
+/// What reads topics' names from shard 0's catalog: its words are routing's, which tools do not know.
+pub type TopicNames = fn(&inspect::Report) -> BTreeMap<TopicId, String>;
 
 /// Options of `inspect`.
 #[derive(Clone, Debug, Args)]
@@ -51,10 +58,11 @@ struct BatchRow {
     records: u64,
 }
 
-/// A queue as it is printed; names stand in the catalog, which is not read.
+/// A queue as it is printed; the topic is empty where the catalog does not know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct QueueRow {
     shard: u16,
+    topic: String,
     topic_id: u32,
     queue: u16,
     first: u64,
@@ -65,10 +73,12 @@ struct QueueRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct DamageRow {
     shard: u16,
-    segment: u64,
+    file: String,
     position: u64,
     bytes: u64,
     what: String,
+    /// Offsets that cannot be served for it, as far as they are known.
+    lost: Vec<LostOffsets>,
     /// Never acknowledged: the next start cuts it off.
     torn: bool,
 }
@@ -96,6 +106,7 @@ struct DirectoryReport {
     segments: Vec<SegmentRow>,
     queues: Vec<QueueRow>,
     damage: Vec<DamageRow>,
+    audit: Vec<AuditRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     batches: Option<Vec<BatchRow>>,
 }
@@ -105,7 +116,7 @@ impl Inspect {
     ///
     /// # Errors
     /// A node runs there, or it is no data directory of this release.
-    pub fn run(&self, printer: &mut Printer<'_>) -> Result<Exit, Failure> {
+    pub fn run(&self, printer: &mut Printer<'_>, names: TopicNames) -> Result<Exit, Failure> {
         let _held = hold(&self.dir)?;
         let shards =
             shards_of(&self.dir).map_err(|error| Failure::file(self.dir.display(), &error))?;
@@ -121,13 +132,20 @@ impl Inspect {
             ..DirectoryReport::default()
         };
         let depth = if self.verify { Depth::Verify } else { Depth::Overview };
+        let mut known = BTreeMap::new();
         for (shard, path) in shards {
             let found = inspect::inspect(&mut OfflineShard::new(&path), depth)
                 .map_err(|error| failure_of(&path, &error))?;
-            report.add(shard, &found);
+            // Shard 0 keeps the catalog, and comes first.
+            if shard == 0 {
+                known = names(&found);
+            }
+            report.add(shard, &found, &known);
         }
+        report.audit = audit::rows(&std::fs::read(self.dir.join(audit::FILE)).unwrap_or_default());
         printer.report(&report)?;
-        Ok(if report.damaged == 0 { Exit::Done } else { Exit::Failed })
+        let is_sound = report.damaged == 0 && !audit::is_damaged(&report.audit);
+        Ok(if is_sound { Exit::Done } else { Exit::Failed })
     }
 }
 
@@ -159,21 +177,19 @@ fn failure_of(path: &Path, error: &OpenError) -> Failure {
         }
         OpenError::Damaged { range } => Failure::new(
             ErrorCode::DataDirDamaged,
-            format!(
-                "{place}: segment {} at byte {}: {}",
-                range.segment, range.position, range.what
-            ),
+            format!("{place}: {} at byte {}: {}", range.file, range.position, range.what),
         ),
     }
 }
 
 impl DirectoryReport {
-    fn add(&mut self, shard: u16, found: &inspect::Report) {
+    fn add(&mut self, shard: u16, found: &inspect::Report, names: &Names) {
         self.shards.push(ShardRow::of(shard, found));
-        self.queues.extend(found.queues.iter().map(|queue| QueueRow::of(shard, queue)));
-        let damage = found.damage.iter().map(|range| DamageRow::of(shard, range, false));
+        self.queues.extend(found.queues.iter().map(|queue| QueueRow::of(shard, queue, names)));
+        let damage = found.damage.iter().map(|range| DamageRow::of(shard, range, names));
         self.damage.extend(damage);
-        self.damage.extend(found.torn.iter().map(|range| DamageRow::of(shard, range, true)));
+        let torn = found.torn.iter().map(|range| DamageRow::of(shard, range, names));
+        self.damage.extend(torn.map(|row| DamageRow { torn: true, ..row }));
         self.damaged += found.damage.len();
         for segment in &found.segments {
             self.segments.push(SegmentRow::of(shard, segment));
@@ -241,16 +257,30 @@ impl BatchRow {
 }
 
 impl QueueRow {
-    fn of(shard: u16, range: &QueueRange) -> Self {
-        let (topic_id, queue) = (range.queue.topic().0, range.queue.number());
-        Self { shard, topic_id, queue, first: range.first.0, end: range.end.0 }
+    fn of(shard: u16, range: &QueueRange, names: &Names) -> Self {
+        let LostOffsets { shard, topic, topic_id, queue, first, end } =
+            offsets(shard, range, names);
+        Self { shard, topic, topic_id, queue, first, end }
     }
 }
 
 impl DamageRow {
-    fn of(shard: u16, range: &DamagedRange, torn: bool) -> Self {
-        let DamagedRange { segment, position, bytes, what } = range.clone();
-        Self { shard, segment, position, bytes, what, torn }
+    fn of(shard: u16, range: &DamagedRange, names: &Names) -> Self {
+        let lost = range.lost.iter().map(|lost| offsets(shard, lost, names)).collect();
+        let Damage { shard, file, position, bytes, what } = Damage::of(shard, range);
+        Self { shard, file, position, bytes, what, lost, torn: false }
+    }
+}
+
+fn offsets(shard: u16, range: &QueueRange, names: &Names) -> LostOffsets {
+    let topic = range.queue.topic();
+    LostOffsets {
+        shard,
+        topic: names.get(&topic).cloned().unwrap_or_default(),
+        topic_id: topic.0,
+        queue: range.queue.number(),
+        first: range.first.0,
+        end: range.end.0,
     }
 }
 
@@ -306,23 +336,27 @@ impl Row for BatchRow {
 }
 
 impl Row for QueueRow {
-    const COLUMNS: &'static [&'static str] = &["SHARD", "TOPIC ID", "QUEUE", "FIRST", "END"];
+    const COLUMNS: &'static [&'static str] =
+        &["SHARD", "TOPIC", "TOPIC ID", "QUEUE", "FIRST", "END"];
 
     fn cells(&self) -> Vec<String> {
-        let Self { shard, topic_id, queue, first, end } = self;
-        let place = [u64::from(*shard), u64::from(*topic_id), u64::from(*queue)];
-        numbers(&[place.as_slice(), &[*first, *end]].concat())
+        let Self { shard, topic, topic_id, queue, first, end } = self;
+        let mut cells = vec![shard.to_string(), topic.clone()];
+        cells.extend(numbers(&[u64::from(*topic_id), u64::from(*queue), *first, *end]));
+        cells
     }
 }
 
 impl Row for DamageRow {
     const COLUMNS: &'static [&'static str] =
-        &["SHARD", "SEGMENT", "POSITION", "BYTES", "KIND", "WHAT"];
+        &["SHARD", "FILE", "POSITION", "BYTES", "KIND", "WHAT", "LOST"];
 
     fn cells(&self) -> Vec<String> {
-        let mut cells = numbers(&[u64::from(self.shard), self.segment, self.position, self.bytes]);
+        let mut cells = vec![self.shard.to_string(), self.file.clone()];
+        cells.extend(numbers(&[self.position, self.bytes]));
         let kind = if self.torn { "torn" } else { "damage" };
-        cells.extend([kind.to_owned(), self.what.clone()]);
+        let lost: Vec<String> = self.lost.iter().map(ToString::to_string).collect();
+        cells.extend([kind.to_owned(), self.what.clone(), lost.join("; ")]);
         cells
     }
 }
@@ -338,6 +372,9 @@ impl Report for DirectoryReport {
         let mut parts = vec![head, table(&self.shards), table(&self.segments), table(&self.queues)];
         if !self.damage.is_empty() {
             parts.push(table(&self.damage));
+        }
+        if !self.audit.is_empty() {
+            parts.push(table(&self.audit));
         }
         parts.extend(self.batches.iter().map(|batches| table(batches)));
         parts.join("\n\n")

@@ -58,7 +58,11 @@ pub enum Verb {
 ///
 /// # Errors
 /// What is to be told to the user, with the code to end with.
-pub fn run(verb: &Verb, globals: &Globals, tree: clap::Command) -> Result<Exit, Failure> {
+pub fn run(
+    verb: &Verb,
+    globals: &Globals,
+    (tree, names): (clap::Command, inspect::TopicNames),
+) -> Result<Exit, Failure> {
     with_printer(globals, |printer| match verb {
         Verb::Topic(verb) => verb.run(globals, printer),
         Verb::Pub(verb) => verb.run(globals, printer),
@@ -67,7 +71,7 @@ pub fn run(verb: &Verb, globals: &Globals, tree: clap::Command) -> Result<Exit, 
         Verb::Reply(verb) => verb.run(globals, printer),
         Verb::Stats(verb) => verb.run(globals, printer),
         Verb::Group(verb) => verb.run(globals, printer),
-        Verb::Inspect(verb) => verb.run(printer),
+        Verb::Inspect(verb) => verb.run(printer, names),
         Verb::Doctor(verb) => verb.run(globals, printer),
         Verb::Explain(verb) => verb.run(printer),
         Verb::Completion(verb) => verb.run(tree, printer),

@@ -2,14 +2,18 @@
 
 mod consuming;
 mod crashes;
+mod damage;
+mod flips;
 mod memory_queues;
 mod publishing;
 mod reading;
 mod restarts;
 mod retaining;
+mod scrub;
 
 use super::*;
 use crate::plan::Plan;
+use crate::segment::QueueRange;
 use crate::testing::{Done, FakeDisk};
 use wire::record::{Properties, Record, check_section, write_record};
 use wire::{Epoch, GroupId, Offset, ProducerId, ShardId, TopicId};
@@ -36,6 +40,8 @@ fn config() -> StoreConfig {
         prepared_segments: 1,
         snapshot_log_bytes: 1 << 40,
         snapshot_interval_ns: 0,
+        scrub_period_ns: 0,
+        scrub_bytes_per_second_max: 64 << 20,
         seed: 1,
     }
 }

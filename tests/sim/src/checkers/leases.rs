@@ -58,8 +58,6 @@ impl Checker for Leases {
             Observation::NodeStarted { .. } => {
                 self.owners.retain(|(_, queue), _| !known.is_memory(*queue));
             }
-            // A grant may have been in the damaged batch; who held it was of an earlier life.
-            Observation::StartedOnDamage => self.owners.clear(),
             _ => {}
         }
         Ok(())

@@ -45,6 +45,7 @@ impl Node {
             | Effect::Resume { .. }
             | Effect::Mail { .. }
             | Effect::Arm { .. }
+            | Effect::Say { .. }
             | Effect::Halt { .. }
             | Effect::Stop => unreachable!("not for the disk"),
         }
