@@ -122,9 +122,9 @@ fn a_flipped_byte_of_any_file_is_found_and_nothing_else_is_lost() {
     let sound = Sound::new();
     assert_eq!(sound.served(sound.disk.clone()), sound.all());
     for (file, bytes) in &sound.disk.files {
-        let used = match file {
+        let used: Vec<_> = match file {
             FileName::Superblock | FileName::Snapshot(_) | FileName::Index(_) => {
-                vec![0..bytes.len()]
+                std::iter::once(0..bytes.len()).collect()
             }
             FileName::Segment(number) => {
                 let footer = batches_end(SEGMENT) as usize;
