@@ -187,13 +187,14 @@ impl Broker {
                 return Chance::Rests;
             }
             reign.retries.remove(from);
-        } else if reign.gap.is_some() {
-            // One gap at a time above the floor: acks bring the lease back here.
+        } else if reign.gap.as_ref().is_some_and(|gap| gap.end != from.0) {
+            // One gap at a time above the floor: acks, or the answer to a Ping, bring the lease back here.
             reign.window_full = true;
             return Chance::Rests;
         } else {
+            let start = reign.gap.as_ref().map_or(from.0, |gap| gap.start);
             reign.cursor = to;
-            reign.gap = (!reign.tenant.observe).then_some(from.0..to.0);
+            reign.gap = (!reign.tenant.observe).then_some(start..to.0);
         }
         let args = table::DeliverArgs {
             member: reign.tenant.member.0,
@@ -211,12 +212,23 @@ impl Broker {
         self.out.send(turn, Origin { peer, request_id: 0 }, (Kind::Deliver, &[]), |builder| {
             table::Deliver::create(builder, &args)
         });
-        self.close_gap(key);
+        let (told, is_due) = self.leases.count_told(peer);
+        if is_due {
+            self.ask_whether_read(turn, peer);
+        }
+        if let Some(reign) = self.leases.get_mut(key).and_then(Lease::live_mut) {
+            reign.gap_told = told;
+        }
         Chance::Sent { bytes: 0 }
     }
 
-    /// Moves the floor over a gap once all before it is consumed.
+    /// Moves the floor over a gap once its notice is read and all before it is consumed: a notice that is lost with
+    /// its connection is told again.
     pub(super) fn close_gap(&mut self, key: LeaseKey) {
+        let Some(reign) = self.leases.get(key).and_then(Lease::owner) else { return };
+        if reign.gap.is_none() || !self.leases.is_read(reign.tenant.peer, reign.gap_told) {
+            return;
+        }
         let Some(reign) = self.leases.get_mut(key).and_then(Lease::owner_mut) else { return };
         let Some(gap) = &reign.gap else { return };
         let floor = self.store.position(key.0, key.1).map_or(Offset(0), |position| position.floor);

@@ -49,14 +49,14 @@ impl Broker {
     /// Where a group without a position begins on this queue.
     pub(super) fn first_floor(&self, queue: QueueId, ends: &QueueEnds, start: Start) -> Offset {
         let wished = match start {
-            Start::First => ends.start,
+            Start::First => ends.told_start,
             Start::Last => ends.visible_end,
             Start::Offset(offset) => offset,
             Start::Time { time_ns } => {
                 self.store.offset_at(queue, time_ns).unwrap_or(ends.visible_end)
             }
         };
-        wished.max(ends.start).min(ends.visible_end)
+        wished.max(ends.told_start).min(ends.visible_end)
     }
 
     /// A grant is on the disk: the lease begins.
@@ -77,6 +77,7 @@ impl Broker {
                 in_flight: 0,
                 retries: Retries::default(),
                 gap: None,
+                gap_told: 0,
                 waits_for: None,
                 window_full: false,
             });

@@ -110,6 +110,8 @@ pub(super) struct Reign {
     pub(super) retries: Retries,
     /// Told and passed, while the floor is still below it.
     pub(super) gap: Option<Range<u64>>,
+    /// The notices of the gap are read once this is, see `Leases::is_read`.
+    pub(super) gap_told: u64,
     /// Nothing can be sent before this read is done.
     pub(super) waits_for: Option<OpId>,
     /// Delivery stopped because too much is not acknowledged.
@@ -351,6 +353,7 @@ mod tests {
             in_flight: 0,
             retries: Retries::default(),
             gap: None,
+            gap_told: 0,
             waits_for: None,
             window_full: false,
         }

@@ -161,17 +161,31 @@ impl Leases {
         self.homes.get_mut(&peer).is_some_and(|home| home.pace.count(bytes, on_way_max))
     }
 
-    fn has_read(&mut self, peer: Peer) {
-        let Some(home) = self.homes.get_mut(&peer) else { return };
-        home.pace.answered();
-        if !std::mem::take(&mut home.is_waited_for) {
-            return;
+    /// Counts a frame whose reading is waited for: what `is_read` is asked with, and whether a Ping is to follow.
+    pub(super) fn count_told(&mut self, peer: Peer) -> (u64, bool) {
+        let Some(home) = self.homes.get_mut(&peer) else { return (u64::MAX, false) };
+        home.is_waited_for = true;
+        home.pace.count_wanted()
+    }
+
+    /// Whether a connection has read what `count_told` counted.
+    pub(super) fn is_read(&self, peer: Peer, told: u64) -> bool {
+        self.homes.get(&peer).is_some_and(|home| home.pace.has_read(told))
+    }
+
+    /// A Ping was answered; true if another is to follow.
+    fn has_read(&mut self, peer: Peer) -> bool {
+        let Some(home) = self.homes.get_mut(&peer) else { return false };
+        let is_next_due = home.pace.answered();
+        if !std::mem::replace(&mut home.is_waited_for, is_next_due) {
+            return is_next_due;
         }
         for key in &home.keys {
             if self.table.get_mut(key).is_some_and(Lease::mark) {
                 self.dirty.push_back(*key);
             }
         }
+        is_next_due
     }
 
     /// This lease goes on when the read is done.
@@ -224,7 +238,11 @@ impl Broker {
             LeaseMail::Revoke { queue, group, member, reason } => {
                 self.on_revoke(turn, (queue, group), member, reason);
             }
-            LeaseMail::Read { peer } => self.leases.has_read(peer),
+            LeaseMail::Read { peer } => {
+                if self.leases.has_read(peer) {
+                    self.ask_whether_read(turn, peer);
+                }
+            }
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Pace {
     read: u64,
     /// What had been sent before the Ping that is not answered yet.
     asked: Option<u64>,
+    /// Somebody waits until so much is read.
+    wanted: u64,
 }
 
 impl Pace {
@@ -54,11 +56,31 @@ impl Pace {
         is_due
     }
 
-    /// The Ping is answered.
-    pub(super) fn answered(&mut self) {
+    /// Counts a frame that is not done with before it is read: what `has_read` must be asked
+    /// for, and whether a Ping is to follow it.
+    pub(super) fn count_wanted(&mut self) -> (u64, bool) {
+        self.sent += FRAME_COST_BYTES;
+        self.wanted = self.sent;
+        (self.sent, self.ask())
+    }
+
+    /// Whether all that was sent up to there is read.
+    pub(super) fn has_read(&self, sent: u64) -> bool {
+        self.read >= sent
+    }
+
+    /// The Ping is answered; true if another is to follow.
+    pub(super) fn answered(&mut self) -> bool {
         if let Some(asked) = self.asked.take() {
             self.read = asked;
         }
+        self.read < self.wanted && self.ask()
+    }
+
+    fn ask(&mut self) -> bool {
+        let is_due = self.asked.is_none();
+        self.asked.get_or_insert(self.sent);
+        is_due
     }
 }
 
@@ -106,5 +128,18 @@ mod tests {
         pace.answered();
         pace.answered();
         assert!(pace.may_send(1));
+    }
+
+    #[test]
+    fn a_frame_that_must_be_read_is_asked_for_until_it_is() {
+        let mut pace = Pace::default();
+        let (first, is_due) = pace.count_wanted();
+        assert!(is_due);
+        let (second, is_due) = pace.count_wanted();
+        assert!(!is_due, "one Ping at a time");
+        assert!(pace.answered(), "the second went out after the Ping");
+        assert!(pace.has_read(first) && !pace.has_read(second));
+        assert!(!pace.answered());
+        assert!(pace.has_read(second));
     }
 }

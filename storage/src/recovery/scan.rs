@@ -142,7 +142,8 @@ impl Scan<'_, '_> {
     }
 
     /// Looks on from a batch that is not right. Of those that follow the one with the lowest index is
-    /// next: what stands before it is a stray copy of a later one (a write that went elsewhere).
+    /// next: what stands before it is a stray copy of a later one (a write that went elsewhere). It may
+    /// stand at `bad` itself, after a stray copy of an earlier one.
     fn rest(&mut self, bad: u32, index: LogIndex) -> Rest {
         let mut rest = Rest { next: None, nonzero_end: None };
         let anything = Cursor { index, previous: None, wall_ns: 0 };
@@ -151,10 +152,12 @@ impl Scan<'_, '_> {
             let block = self.window.get(u64::from(position), BLOCK_BYTES);
             if !is_zero(&block) {
                 rest.nonzero_end = Some(position + BLOCK);
-                let next =
-                    (position > bad).then(|| self.batch_at(position, &anything).ok()).flatten();
-                let below_end = |index| self.known_end.is_none_or(|end| index < end);
-                if let Some((place, ..)) = next.filter(|(place, ..)| below_end(place.index)) {
+                let found = self.batch_at(position, &anything).ok();
+                let is_next = |found: LogIndex| {
+                    (position > bad || found > index)
+                        && self.known_end.is_none_or(|end| found < end)
+                };
+                if let Some((place, ..)) = found.filter(|(place, ..)| is_next(place.index)) {
                     if rest.next.is_none_or(|(_, lowest)| place.index < lowest) {
                         rest.next = Some((position, place.index));
                     }

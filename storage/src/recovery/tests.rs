@@ -247,6 +247,21 @@ fn a_stray_copy_of_a_later_batch_hides_none_before_it() {
 }
 
 #[test]
+fn a_stray_copy_of_an_earlier_batch_hides_none_after_it() {
+    let mut disk = written(&[100, 100, 9000, 100, 100]);
+    let (_, seen) = open(&mut disk).expect("whole");
+    let (segment, from, _) = seen.places[1];
+    let (_, victim, bytes) = seen.places[2];
+    let (from, last) = (from as usize, (victim + bytes) as usize - 4096);
+    disk.segment(segment).copy_within(from..from + 4096, last);
+    disk.segment(segment)[from..from + 4096].fill(0);
+    let (_, seen) = open(&mut disk).expect("one batch is given up");
+    let mut left = batches(5);
+    left.remove(2);
+    assert_eq!(seen.batches, left);
+}
+
+#[test]
 fn shard_zero_opens_over_damage_only_by_the_operators_word() {
     let config = LogConfig { shard: ShardId(0), ..config() };
     let mut bench = Bench::new(&config);

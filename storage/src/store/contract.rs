@@ -149,6 +149,9 @@ pub enum NoteRefused {
 pub struct QueueEnds {
     /// First offset still there.
     pub start: Offset,
+    /// Where a group without a position begins. Before `start` where damage was ever met: it may have
+    /// taken the first records, or the position itself, and the group is to be told.
+    pub told_start: Offset,
     /// Exclusive end of what consumers may see: level reached.
     pub visible_end: Offset,
     /// Exclusive end of what was appended.

@@ -2,7 +2,7 @@
 
 use super::notes::Removal;
 use super::{QueueEnds, QueueLevel, Store};
-use wire::{Offset, QueueId};
+use wire::{Epoch, Offset, QueueId};
 
 impl Store {
     /// Makes a queue known. Its offsets go on where the log left them. Idempotent.
@@ -49,8 +49,11 @@ impl Store {
     pub fn ends(&self, id: QueueId) -> Option<QueueEnds> {
         let queue = self.queues.get(&id)?;
         let level = queue.level?;
+        let start = queue.start(self.segments.start);
+        let is_doubtful = self.log.epoch_floor().0 > Epoch(0) && level == QueueLevel::Durable;
         Some(QueueEnds {
-            start: queue.start(self.segments.start),
+            start,
+            told_start: if is_doubtful { Offset(0) } else { start },
             visible_end: queue.visible_end(self.log.durable_end()),
             appended_end: queue.end,
             level,

@@ -140,6 +140,21 @@ fn offsets_go_on_far_behind_what_damage_may_have_taken() {
 }
 
 #[test]
+fn the_first_records_of_a_queue_are_damaged_not_retained() {
+    let mut house = House::with_queue(&config());
+    house.publish(QUEUE, 3, 10);
+    house.turn();
+    let place = *house.store.segments.hot[0].batches.last().expect("the newest");
+    house.publish(QUEUE, 2, 10);
+    house.turn();
+    house.disk.segment(place.segment)[place.position as usize] ^= 1;
+    let mut house = house.restart();
+    let ends = house.store.ends(QUEUE).expect("known");
+    assert_eq!((ends.told_start, ends.start, ends.visible_end), (Offset(0), Offset(3), Offset(5)));
+    assert_eq!(house.read_all(QUEUE, Offset(0)).1, [(0, 3, GapReason::Damage)]);
+}
+
+#[test]
 fn a_hundred_thousand_idle_queues_are_small_and_start_soon() {
     let config = StoreConfig {
         segment_bytes: 64 << 20,

@@ -89,7 +89,9 @@ impl Caller {
             ActorEvent::Bytes(link, bytes) if self.link == Some(link) => {
                 self.heard_ns = context.schedule.now_ns;
                 self.input.extend_from_slice(&bytes);
-                self.split()
+                let news = self.split();
+                self.flush(context);
+                news
             }
             ActorEvent::Closed(link) if self.link == Some(link) => self.lose(context),
             ActorEvent::Connected(_) | ActorEvent::Bytes(..) | ActorEvent::Closed(_) => Vec::new(),
@@ -152,6 +154,9 @@ impl Caller {
             if frame.kind() == Some(Kind::Welcome) {
                 self.is_greeted = true;
                 news.push(News::Ready);
+            } else if frame.kind() == Some(Kind::Ping) {
+                let request_id = frame.header.request_id;
+                self.writer.write_bare(&mut self.output, Kind::Pong, request_id);
             } else if frame.kind() != Some(Kind::Pong) {
                 news.push(News::Frame(self.input[taken..taken + bytes_taken].to_vec()));
             }
@@ -189,7 +194,7 @@ impl Caller {
 
     fn flush(&mut self, context: &mut Context<'_>) {
         let bytes = std::mem::take(&mut self.output);
-        if let Some(link) = self.link {
+        if let Some(link) = self.link.filter(|_| !bytes.is_empty()) {
             context.schedule.to_shard(link, bytes);
         }
     }
