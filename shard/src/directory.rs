@@ -94,13 +94,9 @@ impl ShardDir {
         for part in ["log", "snap"] {
             make(&path.join(part))?;
         }
-        for folder in [path.join("log"), path.join("snap"), path.to_owned()] {
-            for name in names(&folder)? {
-                let file = File::open(folder.join(name)).map_err(|error| FileFault::of(&error))?;
-                file.sync_all().map_err(|error| FileFault::of(&error))?;
-            }
-            sync(&folder)?;
-        }
+        // One call for all of them: a sync for each of many files costs a start seconds.
+        let opened = File::open(path).map_err(|error| FileFault::of(&error))?;
+        host::sync_filesystem(&opened).map_err(FileFault::of_errno)?;
         Ok(Self { path: path.to_owned(), direct, last_read: None })
     }
 

@@ -179,6 +179,13 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> Result<(), i32> {
     Ok(())
 }
 
+/// Makes everything durable that was written to the filesystem of this file, contents and names.
+pub(crate) fn sync_filesystem(file: &File) -> Result<(), i32> {
+    // SAFETY: the descriptor is open for as long as `file` lives, which is longer than the call.
+    let answer = unsafe { libc::syncfs(file.as_raw_fd()) };
+    if answer == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
 /// Free bytes of the filesystem under `path`, for users who are not root.
 pub(crate) fn free_bytes(path: &Path) -> Result<u64, i32> {
     let mut name = path.as_os_str().as_bytes().to_vec();
