@@ -2,6 +2,10 @@
 //!
 //! Takes every batch that verifies. What does not is passed block by block up to
 //! the next one that does: one bad stretch. It is told when it ends.
+//!
+//! Where a read fails, batches are read one by one until one verifies again, so
+//! that one bad block takes no more than its batch; and each twice, since a
+//! drive that could not read now often can a moment later.
 
 use super::reading::READ_BYTES_MAX;
 use crate::batch::{BatchHeader, BatchView};
@@ -41,6 +45,10 @@ pub(super) struct Walk {
     next: LogIndex,
     /// Where a bad stretch began.
     bad_from: Option<u64>,
+    /// A read failed: a batch at a time from here on.
+    is_narrow: bool,
+    /// The read of this batch failed once.
+    is_second_try: bool,
     is_complete: bool,
 }
 
@@ -57,6 +65,8 @@ impl Walk {
             bytes_max,
             next: info.base,
             bad_from: None,
+            is_narrow: false,
+            is_second_try: false,
             is_complete: info.base >= info.end,
         }
     }
@@ -88,12 +98,9 @@ impl Walk {
         log: &Log,
         meet: &mut dyn FnMut(Stretch<'_>),
     ) {
-        let length = u64::from(self.next_read().2);
-        if let Some(bytes) = bytes {
-            self.take_bytes(bytes, log, meet);
-        } else {
-            self.bad_from.get_or_insert(self.position);
-            self.position += length;
+        match bytes {
+            Some(bytes) => self.take_bytes(bytes, log, meet),
+            None => self.pass_unreadable(),
         }
         self.is_complete |= self.position >= self.batches_end;
         if self.is_complete && self.next < self.end {
@@ -101,9 +108,28 @@ impl Walk {
         }
     }
 
+    /// Passes one block, once it could not be read by itself or as the start of its batch, twice.
+    fn pass_unreadable(&mut self) {
+        let is_first_try = !std::mem::replace(&mut self.is_second_try, self.is_narrow);
+        if !std::mem::replace(&mut self.is_narrow, true) {
+            self.bytes = BLOCK;
+        } else if !is_first_try {
+            self.is_second_try = false;
+            self.bad_from.get_or_insert(self.position);
+            self.position += u64::from(BLOCK);
+            self.bytes = BLOCK;
+        }
+    }
+
+    /// What a read takes where no longer batch is known to be.
+    const fn step_bytes(&self) -> u32 {
+        if self.is_narrow { BLOCK } else { self.bytes_max }
+    }
+
     fn take_bytes(&mut self, bytes: &Bytes, log: &Log, meet: &mut dyn FnMut(Stretch<'_>)) {
         let (from, mut at) = (self.position, 0);
-        self.bytes = self.bytes_max;
+        self.is_second_try = false;
+        self.bytes = self.step_bytes();
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= BLOCK_BYTES) {
             if self.is_complete {
                 break;
@@ -112,7 +138,8 @@ impl Walk {
             let needed = header.map_or(0, |header| header.padded_bytes);
             let left = usize::try_from(self.batches_end - from).unwrap_or(usize::MAX) - at;
             if needed > rest.len() && needed <= left {
-                self.bytes = u32::try_from(needed).unwrap_or(READ_BYTES_MAX).max(self.bytes_max);
+                let needed = u32::try_from(needed).unwrap_or(READ_BYTES_MAX);
+                self.bytes = needed.max(self.step_bytes());
                 break;
             }
             self.position = from + at as u64;
@@ -149,6 +176,7 @@ impl Walk {
         }
         meet(Stretch::Batch { place, view: &view, header, bytes: &bytes });
         self.next = place.index.next();
+        self.is_narrow = false;
         self.is_complete |= self.next >= self.end;
         Some(header.padded_bytes)
     }

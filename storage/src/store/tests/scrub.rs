@@ -132,6 +132,24 @@ fn padding_headers_snapshots_and_superblocks_are_looked_at_and_the_last_two_writ
 }
 
 #[test]
+fn a_block_that_cannot_be_read_takes_its_batch_and_no_other() {
+    let mut house = house(&scrubbing());
+    let batch = house.store.segments.hot[0].batches[1];
+    let (file, position) = (FileName::Segment(batch.segment), u64::from(batch.position));
+    house.disk.unreadable.insert((file, position / 4096));
+    let found = house.let_pass(2 * MINUTE);
+    assert!(!found.is_empty());
+    let end = position + u64::from(batch.bytes);
+    let is_of_it = |range: &DamagedRange| {
+        range.file == file && range.position >= position && range.position + range.bytes <= end
+    };
+    assert!(found.iter().all(is_of_it), "{found:?}");
+    let lost: Vec<QueueRange> = found.iter().flat_map(|range| range.lost.clone()).collect();
+    let [QueueRange { queue: QUEUE, first, end }] = lost[..] else { panic!("{lost:?}") };
+    assert_eq!(end, first.plus(1), "a batch of this log holds one record");
+}
+
+#[test]
 fn it_never_reads_faster_than_its_bound() {
     let bound = 20_000;
     let config =

@@ -18,6 +18,8 @@ struct Consumed {
     /// All below.
     below: u64,
     offsets: BTreeSet<u64>,
+    /// The newest epoch under which any of this was said.
+    epoch: u32,
     /// Where the lease of each epoch began.
     floors: BTreeMap<u32, u64>,
 }
@@ -26,6 +28,7 @@ struct Consumed {
 #[derive(Debug)]
 struct Outstanding {
     key: Key,
+    epoch: u32,
     below: u64,
     offsets: Vec<u64>,
 }
@@ -35,20 +38,28 @@ struct Outstanding {
 pub(super) struct Floors {
     consumed: BTreeMap<Key, Consumed>,
     outstanding: BTreeMap<Asked, Outstanding>,
+    /// Under which epoch the delivery that arrives was sent.
+    arriving: BTreeMap<Key, u32>,
 }
 
 impl Floors {
     fn take(&mut self, asked: Asked) {
-        let Some(Outstanding { key, below, offsets }) = self.outstanding.remove(&asked) else {
+        let Some(Outstanding { key, epoch, below, offsets }) = self.outstanding.remove(&asked)
+        else {
             return;
         };
         let consumed = self.consumed.entry(key).or_default();
+        consumed.epoch = consumed.epoch.max(epoch);
         consumed.below = consumed.below.max(below);
         consumed.offsets.extend(offsets);
     }
 
+    /// What was sent under an older epoch than it was consumed under may arrive late.
     fn check_delivered(&self, key: Key, offset: u64) -> Verdict {
         let Some(consumed) = self.consumed.get(&key) else { return Ok(()) };
+        if self.arriving.get(&key).is_some_and(|epoch| *epoch < consumed.epoch) {
+            return Ok(());
+        }
         if offset < consumed.below || consumed.offsets.contains(&offset) {
             let (group, queue) = key;
             return Err(format!(
@@ -91,13 +102,16 @@ impl Checker for Floors {
 
     fn observe(&mut self, known: &Ledger, seen: &Observation<'_>) -> Verdict {
         match *seen {
-            Observation::AckSent { asked, group, queue, what, .. } => {
+            Observation::Leased { group, queue, epoch, .. } => {
+                self.arriving.insert((group, queue), epoch);
+            }
+            Observation::AckSent { asked, group, queue, epoch, what } => {
                 let (below, offsets) = match what {
                     Acked::Offsets(offsets) => (0, offsets.to_vec()),
                     Acked::Below(below) => (below, Vec::new()),
                 };
                 let key = (group, queue);
-                self.outstanding.insert(asked, Outstanding { key, below, offsets });
+                self.outstanding.insert(asked, Outstanding { key, epoch, below, offsets });
             }
             Observation::AckTaken { asked } => self.take(asked),
             Observation::Served { to: Audience::Group(group), queue, offset, .. } => {
@@ -141,6 +155,23 @@ mod tests {
             story.served(Audience::Group("desk"), 1, 0);
             story.speaks("floors");
         }
+    }
+
+    #[test]
+    fn what_an_older_lease_sent_may_arrive_late() {
+        let leased = |epoch, member| {
+            let (group, queue) = ("desk", QUEUE);
+            Observation::Leased { group, queue, epoch, member }
+        };
+        let mut story = Story::new();
+        story.published_and_accepted(1, 0);
+        acked(&mut story, Acked::Below(1));
+        story.oracle.saw(&leased(0, 1));
+        story.served(Audience::Group("desk"), 1, 0);
+        story.is_silent();
+        story.oracle.saw(&leased(1, 2));
+        story.served(Audience::Group("desk"), 1, 0);
+        story.speaks("floors");
     }
 
     #[test]
