@@ -64,6 +64,16 @@ impl Broker {
         self.settings.shard
     }
 
+    /// Its storage, to look at.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Bytes of requests that wait for a responder, or for room in the log.
+    pub fn waiting_bytes(&self) -> usize {
+        self.desks.waiting_bytes
+    }
+
     /// This connection of this shard, as others see it.
     pub(super) fn home(&self, connection: shard::ConnectionId) -> Peer {
         Peer { shard: self.settings.shard, connection }

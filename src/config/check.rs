@@ -2,6 +2,7 @@
 
 use super::settings::NodeConfig;
 use std::fmt;
+use storage::store::Held;
 
 /// A key whose value cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +183,8 @@ fn storage_rules(config: &NodeConfig, complain: &mut impl FnMut(bool, &'static s
 /// The memory a node may take, part by part.
 pub fn memory_budget(config: &NodeConfig) -> Vec<Share> {
     let shards = u64::from(config.shards.max(1));
-    let (limits, storage) = (&config.limits, &config.storage);
+    let limits = &config.limits;
+    let store = Held::most(&config.plan().store);
     let receive = u64::from(limits.receive_buffers).saturating_mul(limits.receive_buffer_bytes);
     let parts = [
         ("receive buffers", receive),
@@ -190,10 +192,9 @@ pub fn memory_budget(config: &NodeConfig) -> Vec<Share> {
         ("frames being assembled", limits.assembly_bytes),
         ("bytes for peers that do not read", limits.output_total_bytes),
         ("requests waiting for a responder", limits.waiting_bytes),
-        ("batches gathering and in flight", storage.batch_bytes.saturating_mul(2)),
-        ("recent batches", storage.recent_bytes),
-        ("blocks read back", storage.read_cache_bytes),
-        ("records of memory topics", storage.memory_bytes),
+        ("batches gathering, in flight and recent", store.batches as u64),
+        ("batches and indexes read back", store.read_back as u64),
+        ("records of memory topics", store.memory_topics as u64),
     ];
     parts.map(|(what, bytes)| Share { what, bytes: bytes.saturating_mul(shards) }).to_vec()
 }

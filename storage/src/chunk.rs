@@ -55,6 +55,11 @@ impl Chunks {
         true
     }
 
+    /// How much memory they take now.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.full.len() + 1) * self.chunk_bytes
+    }
+
     /// The gathering memory: append to it, within the room that was made.
     pub(crate) fn gathering(&mut self) -> &mut BytesMut {
         &mut self.current

@@ -107,9 +107,7 @@ impl Log {
     }
 
     fn resume(config: &LogConfig, recovered: Recovered) -> LogOpened {
-        let batch_bytes = largest_batch_bytes(config);
-        let chunk_bytes = 4 * batch_bytes;
-        let chunk_count = config.recent_bytes_max.div_ceil(3 * batch_bytes) + 3;
+        let (chunk_bytes, chunk_count) = chunks_of(config);
         let log = Self {
             config: config.clone(),
             chunks: Chunks::new(chunk_bytes, chunk_count),
@@ -336,6 +334,17 @@ impl Log {
 
     // ---- reading ----
 
+    /// Bytes of the memory that batches are gathered in, those still held by readers counted.
+    pub fn chunk_bytes(&self) -> usize {
+        self.chunks.bytes()
+    }
+
+    /// The most they may come to.
+    pub fn chunk_bytes_max(config: &LogConfig) -> usize {
+        let (chunk_bytes, chunk_count) = chunks_of(config);
+        chunk_bytes.saturating_mul(chunk_count)
+    }
+
     /// Exclusive end of the synced log.
     pub fn durable_end(&self) -> LogIndex {
         self.durable_end
@@ -461,6 +470,12 @@ pub(crate) fn home(owner: &Owner, salt: u128) -> Home {
 }
 
 /// The largest batch a log of this configuration writes, with its header, in bytes.
+/// The size of a chunk and how many there may be: the recent batches leave room to gather.
+fn chunks_of(config: &LogConfig) -> (usize, usize) {
+    let batch_bytes = largest_batch_bytes(config);
+    (4 * batch_bytes, config.recent_bytes_max.div_ceil(3 * batch_bytes) + 3)
+}
+
 fn largest_batch_bytes(config: &LogConfig) -> usize {
     let body = config.batch_bytes_max.max(space::section_bytes_max(config));
     batch::header_room(body) + round_up(body)

@@ -26,6 +26,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `contract` | the values the broker gives and gets |
+//! | `held` | what is kept in memory, and the most that may be |
 //! | `start` | opening: snapshot, replay, what damage means for queues |
 //! | `damage` | what damage met by a start means for queues and leases |
 //! | `queues` | making and removing queues, their ends |
@@ -57,6 +58,7 @@ mod contract;
 mod cooling;
 mod damage;
 mod findings;
+mod held;
 mod notes;
 mod publish;
 mod queues;
@@ -78,6 +80,7 @@ pub use contract::{
     DamagedRange, GapReason, NoteRefused, OpenError, Opened, Publish, PublishRefused, Published,
     QueueEnds, QueueLevel, Read, RecoveryReport, StoreConfig,
 };
+pub use held::Held;
 
 pub(crate) use start::read_file;
 

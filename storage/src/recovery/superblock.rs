@@ -1,9 +1,9 @@
-//! The superblock as it is found at start: its quorum, or the operator's word.
+//! The superblock as it is found at start: its quorum, made whole; or the operator's word.
 
 use super::survey::describe;
 use super::window::Window;
 use crate::chunk::BLOCK_BYTES;
-use crate::plan::{Disk, DiskFault, FileName};
+use crate::plan::{Disk, DiskFault, FileName, OpId, Plan};
 use crate::segment::Owner;
 use crate::store::{DamagedRange, OpenError};
 use crate::superblock::{COPIES, Quorum, Superblock, quorum};
@@ -43,11 +43,31 @@ pub(super) fn load(
     if let Some(foreign) = found.filter(|found| found.owner != *owner) {
         return Err(OpenError::Foreign { found: describe(&foreign.owner) });
     }
+    if let Some(found) = found.filter(|_| whole) {
+        make_whole(disk, &copies, &found)?;
+    }
     let lost = (!whole && has_data).then(without_quorum);
     match lost {
         Some(range) if !accept_loss => Err(OpenError::Damaged { range }),
         lost => Ok((found.unwrap_or_else(|| Superblock::new(*owner)), lost)),
     }
+}
+
+/// Makes every copy what two of them say. The next superblock is written over one after another,
+/// so a crash leaves two that agree; but only if all four agreed before.
+fn make_whole(
+    disk: &mut dyn Disk,
+    copies: &[Vec<u8>],
+    found: &Superblock,
+) -> Result<(), OpenError> {
+    let bytes = found.encode();
+    for (nth, _) in copies.iter().enumerate().filter(|(_, copy)| bytes != copy[..]) {
+        let (op, position) = (OpId(0), (nth * BLOCK_BYTES) as u64);
+        let file = FileName::Superblock;
+        let plan = Plan::WriteAt { op, file, position, bytes: bytes.clone() };
+        disk.apply(&plan).map_err(OpenError::Disk)?;
+    }
+    Ok(())
 }
 
 /// The damage of a superblock that nobody can be sure of.

@@ -4,7 +4,7 @@ use super::*;
 use crate::log::tests::{Bench, SEGMENT_BYTES, config};
 use crate::log::{Log, LogConfig, LogOpened, Purpose, Start};
 use crate::plan::{FileName, OpIds, Plan};
-use crate::segment::{HEAD_BYTES, batches_end};
+use crate::segment::{HEAD_BYTES, Owner, batches_end};
 use crate::store::OpenError;
 use crate::testing::FakeDisk;
 use wire::{LogIndex, ShardId};
@@ -394,6 +394,21 @@ fn the_superblock_needs_two_copies() {
     let mut gone = whole.clone();
     gone.files.remove(&FileName::Superblock);
     assert!(matches!(open(&mut gone), Err(OpenError::Damaged { .. })));
+}
+
+#[test]
+fn a_start_makes_all_copies_agree_before_it_writes_the_next() {
+    let mut disk = written(&[100]);
+    let bytes = disk.files.get_mut(&FileName::Superblock).expect("there");
+    // The power failed while copy 2 was written: 0 and 1 are new, 3 is old.
+    bytes[2 * 4096 + 50] ^= 1;
+    bytes[3 * 4096 + 60] ^= 1;
+    let LogConfig { cluster_id, node_id, shard, .. } = config();
+    let owner = Owner { cluster_id, node_id, shard };
+    superblock::load(&mut disk, &owner, true, false).expect("two copies agree");
+    // It fails again, while copy 0 of the next one is written.
+    disk.files.get_mut(&FileName::Superblock).expect("there")[50] ^= 1;
+    assert!(open(&mut disk).is_ok());
 }
 
 #[test]

@@ -83,10 +83,14 @@ struct Portion {
     bytes_max: usize,
 }
 
+/// Of a cache: what batches may take, and what index files may.
+fn shares_of(bytes_max: usize) -> (usize, usize) {
+    (bytes_max - bytes_max / 4, (bytes_max / 4).max(INDEX_BYTES_MIN))
+}
+
 impl Reader {
     pub(super) fn new(bytes_max: usize) -> Self {
-        let index_bytes_max = (bytes_max / 4).max(INDEX_BYTES_MIN);
-        let bodies_bytes_max = bytes_max - bytes_max / 4;
+        let (bodies_bytes_max, index_bytes_max) = shares_of(bytes_max);
         let half = u32::try_from(bodies_bytes_max / 2).unwrap_or(u32::MAX);
         Self {
             bodies: Cache::new(bodies_bytes_max),
@@ -98,6 +102,12 @@ impl Reader {
             damaged: BTreeSet::new(),
             rebuild: None,
         }
+    }
+
+    /// The most a cache of this size keeps, unless a single batch or index file is larger.
+    pub(super) fn bytes_max(bytes_max: usize) -> usize {
+        let (bodies_bytes_max, index_bytes_max) = shares_of(bytes_max);
+        bodies_bytes_max.saturating_add(index_bytes_max)
     }
 
     pub(super) const fn bytes(&self) -> usize {

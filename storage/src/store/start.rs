@@ -103,7 +103,8 @@ impl Store {
             findings: Findings::default(),
             counts: Counts::of(&report),
             log_damaged: replay.damages > 0,
-            accepted_ns: replay.accepted_ns,
+            // Notes bear it before anything is accepted: no segment is older than its start.
+            accepted_ns: replay.accepted_ns.max(wall_ns),
             now_ns: 0,
         };
         Ok(Opened { store, catalog, report })
@@ -327,7 +328,7 @@ impl Counts {
 }
 
 impl LogConfig {
-    fn of(config: &StoreConfig) -> Self {
+    pub(super) fn of(config: &StoreConfig) -> Self {
         Self {
             shard: config.shard,
             node_id: config.node_id,

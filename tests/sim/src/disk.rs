@@ -22,6 +22,7 @@ use crate::random::Random;
 pub use damage::{Harm, Wound};
 use file::{BLOCK_BYTES, File, length, overlay};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 use storage::plan::{Disk, DiskFault, FileName, Plan};
 
 /// The errno of a medium that fails.
@@ -33,6 +34,30 @@ struct Pending {
     file: FileName,
     position: u64,
     bytes: Vec<u8>,
+}
+
+/// A file that was removed, and what the directory held at that moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// Which file.
+    pub file: FileName,
+    /// Of a segment: batches in it that were synced.
+    pub synced_batches: usize,
+    /// Of a segment: none with such batches has a lower number.
+    pub is_oldest: bool,
+    /// All segments together, in bytes, and this one.
+    pub segments_bytes: u64,
+    /// This one.
+    pub segment_bytes: u64,
+    /// Of a snapshot: a newer one is there.
+    pub has_newer_snapshot: bool,
+}
+
+impl Removal {
+    /// Whether one more segment would have been more than the log may have.
+    pub fn fills_up(&self, log_bytes_max: u64) -> bool {
+        self.segments_bytes + self.segment_bytes > log_bytes_max
+    }
 }
 
 /// A batch: where it stands.
@@ -60,6 +85,8 @@ pub struct SimDisk {
     harmed_heads: BTreeSet<u64>,
     /// Writes of a start until the process ends within it.
     writes_left: Option<u64>,
+    /// What was removed, until it is told.
+    pub removals: Vec<Removal>,
     /// Where a start's chance comes from.
     random: Random,
     /// What struck.
@@ -83,6 +110,7 @@ impl SimDisk {
             unreadable: BTreeSet::new(),
             harmed_heads: BTreeSet::new(),
             writes_left: None,
+            removals: Vec::new(),
             random,
             fired: Fired::default(),
         }
@@ -205,11 +233,35 @@ impl SimDisk {
     }
 
     fn remove(&mut self, file: FileName) {
+        self.note_removal(file);
         self.files.remove(&file);
         self.unreadable.retain(|(bad, _)| *bad != file);
         if let FileName::Segment(number) = file {
             self.batches.retain(|(place, _)| place.segment != number);
         }
+    }
+
+    fn note_removal(&mut self, file: FileName) {
+        let Some(segment_bytes) = self.files.get(&file).map(|file| file.bytes) else { return };
+        let is_segment = |name: &FileName| matches!(name, FileName::Segment(_));
+        let segments = self.files.iter().filter(|(name, _)| is_segment(name));
+        let synced = self.batches.iter().filter(|(_, is_synced)| *is_synced);
+        let synced: Vec<u64> = synced.map(|(place, _)| place.segment).collect();
+        let newer = self.files.range((Excluded(file), Unbounded)).next();
+        self.removals.push(Removal {
+            file,
+            synced_batches: synced.iter().filter(|of| FileName::Segment(**of) == file).count(),
+            is_oldest: synced.iter().all(|of| FileName::Segment(*of) >= file),
+            segments_bytes: segments.map(|(_, segment)| segment.bytes).sum(),
+            segment_bytes,
+            has_newer_snapshot: newer
+                .is_some_and(|(name, _)| matches!(name, FileName::Snapshot(_))),
+        });
+    }
+
+    /// All index files are gone.
+    pub fn remove_indexes(&mut self) {
+        self.files.retain(|name, _| !matches!(name, FileName::Index(_)));
     }
 
     fn names(&self, number: impl Fn(FileName) -> Option<u64>) -> Vec<u64> {

@@ -92,6 +92,11 @@ impl Ledger {
         self.accepted.range(places).map(|((_, offset), record)| (*offset, *record))
     }
 
+    /// Whether anything was damaged so far.
+    pub fn has_wounds(&self) -> bool {
+        self.is_harmed || !self.wounds.is_empty()
+    }
+
     /// Whether damage was done to the batch of a record.
     pub fn is_wounded(&self, queue: QueueId, offset: u64) -> bool {
         holds(&self.wounds, queue, offset)
@@ -171,6 +176,10 @@ impl Ledger {
             | Observation::AckSent { .. }
             | Observation::AckTaken { .. }
             | Observation::Replied { .. }
+            | Observation::Recovered { .. }
+            | Observation::Removed { .. }
+            | Observation::Holds { .. }
+            | Observation::IndexesLost
             | Observation::Ended { .. }
             | Observation::RequestRefused { .. }
             | Observation::Disconnected { .. }

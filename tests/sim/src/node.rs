@@ -8,9 +8,11 @@
 //! |---|---|
 //! | `links` | connections: bytes until they are frames, output until it is read |
 //! | `drive` | flushes, reads, file tasks |
+//! | `report` | what the oracle is told from the inside |
 
 mod drive;
 mod links;
+mod report;
 
 use crate::disk::{Harm, SimDisk, Wound};
 use crate::faults::{Damage, Faults, Fired, FlushFault};
@@ -122,7 +124,11 @@ pub struct Node {
     pub wounds: Vec<Wound>,
     /// Shards that may refuse to start, for what was done to their disks.
     harmed: Vec<bool>,
+    /// What the oracle is told of each shard.
+    reports: Vec<report::Report>,
     store: StoreConfig,
+    /// Bytes of requests that may wait on a shard.
+    waiting_bytes_max: usize,
 }
 
 impl std::fmt::Debug for Node {
@@ -167,7 +173,9 @@ impl Node {
             task_fails: false,
             wounds: Vec::new(),
             harmed: vec![false; usize::from(faults.shard_count)],
+            reports: vec![report::Report::default(); usize::from(faults.shard_count)],
             store,
+            waiting_bytes_max: Settings::new(ShardId(0), faults.shard_count).waiting_bytes_max,
         }
     }
 
@@ -223,6 +231,7 @@ impl Node {
             words: format!("the catalog cannot be rebuilt: {error:?}"),
         })?;
         for (number, opened) in (0..shard_count).zip(stores) {
+            self.reports[usize::from(number)].opened(&opened.store, &opened.report);
             let settings =
                 Settings { shard: ShardId(number), seed: random.next(), ..settings.clone() };
             self.seats.push(Seat {
@@ -244,6 +253,11 @@ impl Node {
         self.wounds.extend(wounds);
         self.harmed[shard] |= may_refuse;
         Some(format!("shard {shard}, {words}"))
+    }
+
+    /// All index files are gone.
+    pub fn lose_indexes(&mut self) {
+        self.disks.iter_mut().for_each(SimDisk::remove_indexes);
     }
 
     /// No disk takes more than so many bytes from now on; `None`: there is room again.
@@ -287,6 +301,13 @@ impl Node {
         if self.seats[index(shard)].stopped {
             return Fate::Runs;
         }
+        let fate = self.take_turn(shard, input, world);
+        let broker = &self.seats[index(shard)].broker;
+        self.reports[index(shard)].turned(broker.store(), broker.waiting_bytes());
+        fate
+    }
+
+    fn take_turn(&mut self, shard: ShardId, input: Input, world: &mut Schedule) -> Fate {
         let fate = self.take(shard, input, world);
         if fate != Fate::Runs {
             return fate;

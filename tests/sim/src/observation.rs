@@ -1,10 +1,10 @@
 //! Observation: what clients, disks and the world tell the oracle.
 
 use crate::actors::TopicFacts;
-use crate::disk::Wound;
+use crate::disk::{Removal, Wound};
 use std::ops::Range;
 use wire::table::{GapReason, Level, OutcomeKind, ReplyFate};
-use wire::{QueueId, TopicId};
+use wire::{QueueId, ShardId, TopicId};
 
 /// A record of a run: its producer in the upper half, its number in the lower one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +51,17 @@ pub enum Acked<'a> {
     Offsets(&'a [u64]),
     /// All below.
     Below(u64),
+}
+
+/// A part of what a shard holds in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// What it is for.
+    pub what: &'static str,
+    /// How much it is.
+    pub bytes: u64,
+    /// The most it may be.
+    pub bytes_max: u64,
 }
 
 /// One outstanding publish or request: on which connection, under which number.
@@ -252,6 +263,35 @@ pub enum Observation<'a> {
         /// Which of its lives.
         life: u64,
     },
+    /// A shard opened what a crash had left of its log.
+    Recovered {
+        /// Which shard.
+        shard: ShardId,
+        /// Exclusive end of what the drive had synced before, in batches.
+        synced_end: u64,
+        /// Exclusive end of what recovery found.
+        found_end: u64,
+        /// Ranges it found damaged.
+        damaged: usize,
+    },
+    /// A shard removes a file, or recovery does.
+    Removed {
+        /// Which shard.
+        shard: ShardId,
+        /// What it is, and what else there is.
+        removal: &'a Removal,
+        /// The most its log may have.
+        log_bytes_max: u64,
+    },
+    /// What a shard holds in memory at some moment.
+    Holds {
+        /// Which shard.
+        shard: ShardId,
+        /// Part by part, as the budget has it.
+        parts: &'a [Holding],
+    },
+    /// All index files are deleted, and everything is read once more.
+    IndexesLost,
     /// The node would not start.
     StartRefused {
         /// In its words.

@@ -33,8 +33,8 @@ pub struct World {
     pub(crate) oracle: Oracle,
     heal_ns: u64,
     is_healed: bool,
-    /// The log was damaged when all was done.
-    pub(crate) is_damaged: bool,
+    /// All was done once, then something was done to the disks, and all is read again.
+    pub(crate) is_read_again: bool,
     /// A node refused to start on damage, and said so: that is the end.
     is_refused: bool,
 }
@@ -70,7 +70,7 @@ impl World {
             oracle: Oracle::default(),
             heal_ns,
             is_healed: false,
-            is_damaged: false,
+            is_read_again: false,
             is_refused: false,
         }
     }
@@ -170,7 +170,7 @@ impl World {
             return schedule.at(at_ns, Happening::Shard(schedule.incarnation, shard, input));
         }
         let fate = self.node.turn(shard, input, schedule);
-        self.tell_wounds();
+        self.tell_node();
         match fate {
             Fate::Runs => {}
             Fate::Crashed => {
@@ -189,6 +189,7 @@ impl World {
         if self.node.is_harmed() {
             self.oracle.saw(&Observation::StartedOnDamage);
         }
+        self.node.tell(&mut self.oracle);
         schedule.incarnation = self.node.incarnation;
         schedule.trace.note(&format!("node started, life {}", self.node.incarnation));
         self.oracle.saw(&Observation::NodeStarted { life: self.node.incarnation });
@@ -232,12 +233,9 @@ impl World {
         schedule.at(schedule.now_ns + RESTART_NS, Happening::Start);
     }
 
-    /// What damage may have taken is told to the oracle.
-    pub(crate) fn tell_wounds(&mut self) {
-        if !self.node.wounds.is_empty() {
-            let wounds = std::mem::take(&mut self.node.wounds);
-            self.oracle.saw(&Observation::Damaged { wounds: &wounds });
-        }
+    /// What is seen of the node from the inside is told to the oracle.
+    pub(crate) fn tell_node(&mut self) {
+        self.node.tell(&mut self.oracle);
     }
 
     /// Who cannot hear of an outcome in time is told to the oracle.

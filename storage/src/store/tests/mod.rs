@@ -24,7 +24,7 @@ const SECOND: u64 = 1_000 * MS;
 const QUEUE: QueueId = QueueId::new(TopicId(1), 0);
 const GROUP: GroupId = GroupId(1);
 
-fn config() -> StoreConfig {
+pub(super) fn config() -> StoreConfig {
     StoreConfig {
         shard: ShardId(1),
         node_id: 7,

@@ -107,6 +107,18 @@ fn a_queue_whose_records_all_went_keeps_its_end() {
 }
 
 #[test]
+fn a_segment_of_notes_alone_is_no_older_than_its_start() {
+    let mut house = House::with_queue(&config());
+    for _ in 0..60 {
+        house.store.note_catalog(&vec![7; 30_000], false).expect("there is room");
+        house.turn();
+    }
+    house.turns(50);
+    assert!(house.counter("log_segments") > 1);
+    assert_eq!(house.counter("segments_aged_out"), 0);
+}
+
+#[test]
 fn a_full_disk_refuses_publishes_takes_notes_and_recovers() {
     let mut house = House::with_queue(&config());
     house.publish(QUEUE, 1, 10);

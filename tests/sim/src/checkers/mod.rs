@@ -5,17 +5,20 @@
 //! | `bytes` | no byte is served that was not published |
 //! | `deletions` | a deleted topic takes nothing, and its number is never given again |
 //! | `durable` | what was accepted, or shown to anybody, is readable at its place |
+//! | `files` | nothing is deleted but what retention may take, or what holds nothing |
 //! | `floors` | a group's position never goes back, and what it consumed never comes again |
 //! | `gaps` | what is not there is told, and only retention or damage takes what was accepted |
 //! | `groups` | every group gets every accepted record |
+//! | `index` | one that was rebuilt serves what the kept one served |
 //! | `leases` | one owner per queue and epoch; an older epoch changes nothing |
 //! | `liveness` | when the faults are over, everything converges |
+//! | `memory` | no part of what a shard holds is above its budget |
 //! | `offsets` | offsets are dense, and a place never means another record |
 //! | `once` | each (producer, epoch, sequence) is in its queue once |
 //! | `order` | the records of a producer keep their order in a queue |
 //! | `outcomes` | a request ends exactly once, in time, with its own reply |
 //! | `refusals` | what was refused is not in the log |
-//! | `recovery` | a node starts again after every crash |
+//! | `recovery` | a node starts again after every crash, and finds all that was synced |
 //! | `silence` | a half-open connection is found out |
 //!
 //! A checker hears each observation with the ledger as it was before. It keeps
@@ -26,11 +29,14 @@
 mod bytes;
 mod deletions;
 mod durable;
+mod files;
 mod floors;
 mod gaps;
 mod groups;
+mod index;
 mod leases;
 mod liveness;
+mod memory;
 mod offsets;
 mod once;
 mod order;
@@ -74,11 +80,14 @@ pub fn every_checker() -> Vec<Box<dyn Checker>> {
         Box::new(bytes::Bytes),
         Box::new(deletions::Deletions::default()),
         Box::new(durable::Durable::default()),
+        Box::new(files::Files),
         Box::new(floors::Floors::default()),
         Box::new(gaps::Gaps),
         Box::new(groups::Groups::default()),
+        Box::new(index::Index::default()),
         Box::new(leases::Leases::default()),
         Box::new(liveness::Liveness),
+        Box::new(memory::Memory),
         Box::new(offsets::Offsets::default()),
         Box::new(once::Once::default()),
         Box::new(order::Order::default()),

@@ -1,10 +1,12 @@
-//! Recovery: a node starts again after every crash.
+//! Recovery: a node starts again after every crash, and finds all that was synced.
+//!
+//! What the drive had synced is never cut, and on a sound drive nothing is damaged.
 
 use super::{Checker, Verdict};
 use crate::ledger::Ledger;
 use crate::observation::Observation;
 
-/// Judges starts.
+/// Compares what recovery found with what the drive had synced.
 #[derive(Debug)]
 pub(super) struct Recovery;
 
@@ -13,9 +15,27 @@ impl Checker for Recovery {
         "recovery"
     }
 
-    fn observe(&mut self, _known: &Ledger, seen: &Observation<'_>) -> Verdict {
-        let Observation::StartRefused { words } = seen else { return Ok(()) };
-        Err((*words).to_owned())
+    fn observe(&mut self, known: &Ledger, seen: &Observation<'_>) -> Verdict {
+        match *seen {
+            Observation::StartRefused { words } => Err(words.to_owned()),
+            Observation::Recovered { shard, synced_end, found_end, damaged } => {
+                if known.has_wounds() {
+                    return Ok(());
+                }
+                if found_end < synced_end {
+                    return Err(format!(
+                        "shard {shard}: batches up to {synced_end} were synced, and recovery ends at {found_end}"
+                    ));
+                }
+                if damaged > 0 {
+                    return Err(format!(
+                        "shard {shard}: {damaged} damaged ranges on a sound drive"
+                    ));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -23,11 +43,33 @@ impl Checker for Recovery {
 mod tests {
     use super::super::planted::Story;
     use crate::observation::Observation;
+    use wire::ShardId;
+
+    const fn recovered(found_end: u64, damaged: usize) -> Observation<'static> {
+        Observation::Recovered { shard: ShardId(0), synced_end: 5, found_end, damaged }
+    }
 
     #[test]
     fn it_speaks_of_a_node_that_does_not_start() {
         let mut story = Story::new();
         story.oracle.saw(&Observation::StartRefused { words: "shard 0 refuses to open" });
+        story.speaks("recovery");
+    }
+
+    #[test]
+    fn it_speaks_of_a_cut_into_what_was_synced() {
+        let mut story = Story::new();
+        story.oracle.saw(&recovered(5, 0));
+        story.oracle.saw(&recovered(6, 0));
+        story.is_silent();
+        story.oracle.saw(&recovered(4, 0));
+        story.speaks("recovery");
+    }
+
+    #[test]
+    fn it_speaks_of_damage_on_a_sound_drive() {
+        let mut story = Story::new();
+        story.oracle.saw(&recovered(5, 1));
         story.speaks("recovery");
     }
 }

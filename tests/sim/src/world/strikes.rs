@@ -33,7 +33,7 @@ impl World {
             Misfortune::Damage(damage) => {
                 let done = self.node.damage(damage, &mut self.schedule.drive);
                 self.schedule.trace.note(&format!("{done:?}"));
-                self.tell_wounds();
+                self.tell_node();
             }
             Misfortune::DiskFull(span_ns) => self.fill_disks(span_ns),
             Misfortune::SlowDisk(span_ns) => {

@@ -1,0 +1,92 @@
+//! Report: what the oracle is told of a node from the inside: what recovery found, what was removed, what is held.
+
+use super::{Node, index};
+use crate::observation::{Holding, Observation};
+use crate::oracle::Oracle;
+use storage::Store;
+use storage::store::{Held, RecoveryReport};
+use wire::ShardId;
+
+/// Of one shard, through all lives of the node.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Report {
+    /// Exclusive end of what the drive has synced, in batches.
+    synced_end: u64,
+    /// Exclusive end of what recovery found and the damaged ranges it met, until it is told.
+    found: Option<(u64, usize)>,
+    /// The most that was held at once, and whether that is news.
+    most_held: (Held, usize),
+    is_news: bool,
+}
+
+impl Report {
+    /// A shard opened its log.
+    pub(super) fn opened(&mut self, store: &Store, report: &RecoveryReport) {
+        self.found = Some((store.durable_end().0, report.damaged.len()));
+    }
+
+    /// A turn of the shard is over.
+    pub(super) fn turned(&mut self, store: &Store, waiting_bytes: usize) {
+        self.synced_end = self.synced_end.max(store.durable_end().0);
+        let (held, (before, waiting_before)) = (store.held(), self.most_held);
+        let most = Held {
+            batches: held.batches.max(before.batches),
+            read_back: held.read_back.max(before.read_back),
+            memory_topics: held.memory_topics.max(before.memory_topics),
+        };
+        let most_held = (most, waiting_bytes.max(waiting_before));
+        self.is_news |= most_held != self.most_held;
+        self.most_held = most_held;
+    }
+}
+
+impl Node {
+    /// Tells the oracle what is new since the last time.
+    pub fn tell(&mut self, oracle: &mut Oracle) {
+        if !self.wounds.is_empty() {
+            let wounds = std::mem::take(&mut self.wounds);
+            oracle.saw(&Observation::Damaged { wounds: &wounds });
+        }
+        for shard in (0..).map(ShardId).take(self.disks.len()) {
+            self.tell_recovered(shard, oracle);
+            self.tell_removed(shard, oracle);
+            self.tell_held(shard, oracle);
+        }
+    }
+
+    fn tell_recovered(&mut self, shard: ShardId, oracle: &mut Oracle) {
+        let report = &mut self.reports[index(shard)];
+        if let Some((found_end, damaged)) = report.found.take() {
+            let synced_end = report.synced_end;
+            oracle.saw(&Observation::Recovered { shard, synced_end, found_end, damaged });
+        }
+    }
+
+    fn tell_removed(&mut self, shard: ShardId, oracle: &mut Oracle) {
+        let log_bytes_max = self.store.log_bytes_max;
+        for removal in std::mem::take(&mut self.disks[index(shard)].removals) {
+            oracle.saw(&Observation::Removed { shard, removal: &removal, log_bytes_max });
+        }
+    }
+
+    fn tell_held(&mut self, shard: ShardId, oracle: &mut Oracle) {
+        let report = &mut self.reports[index(shard)];
+        if !std::mem::take(&mut report.is_news) {
+            return;
+        }
+        let (held, waiting_bytes) = report.most_held;
+        let most = Held::most(&self.store);
+        let part = |what, bytes: usize, bytes_max: usize| Holding {
+            what,
+            bytes: bytes as u64,
+            bytes_max: bytes_max as u64,
+        };
+        let parts = &[
+            part("batches", held.batches, most.batches),
+            part("what was read back", held.read_back, most.read_back),
+            part("records of memory topics", held.memory_topics, most.memory_topics),
+            part("waiting requests", waiting_bytes, self.waiting_bytes_max),
+        ];
+        oracle.saw(&Observation::Holds { shard, parts });
+    }
+}
