@@ -14,13 +14,10 @@ use super::{BrokerSeat, NodePlan};
 use crate::broker::catalog::topic_names;
 use crate::node::identity::Identity;
 use shard::DataDir;
-use std::collections::BTreeMap;
 use storage::Store;
 use storage::audit::Trail;
-use storage::inspect::QueueRange;
 use storage::store::Opened;
 use tools::audit::{AcceptedLoss, Damage, FILE, LostOffsets};
-use wire::TopicId;
 
 /// What came of the operator's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +65,7 @@ fn accepted(rehearsed: &[Opened]) -> AcceptedLoss {
         let report = &opened.report;
         loss.damage.extend(report.accepted.iter().map(|range| Damage::of(shard, range)));
         if !report.accepted.is_empty() {
-            loss.lost.extend(report.lost.iter().map(|range| lost_offsets(shard, *range, &names)));
+            loss.lost.extend(report.lost.iter().map(|range| LostOffsets::of(shard, range, &names)));
         }
     }
     loss
@@ -79,21 +76,4 @@ fn record(directory: &DataDir, loss: &AcceptedLoss) -> Result<(), StartNodeError
     let text = serde_json::to_string(loss).expect("plain fields are always JSON");
     let line = Trail::read(&before).next_line(&text);
     directory.append(FILE, line.as_bytes()).map_err(StartNodeError::Audit)
-}
-
-/// Offsets that cannot be served, with their topic's name.
-pub(super) fn lost_offsets(
-    shard: u16,
-    range: QueueRange,
-    names: &BTreeMap<TopicId, String>,
-) -> LostOffsets {
-    let topic = range.queue.topic();
-    LostOffsets {
-        shard,
-        topic: names.get(&topic).cloned().unwrap_or_default(),
-        topic_id: topic.0,
-        queue: range.queue.number(),
-        first: range.first.0,
-        end: range.end.0,
-    }
 }

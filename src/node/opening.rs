@@ -2,7 +2,6 @@
 
 use super::disk::ShardDisk;
 use super::identity::Identity;
-use super::loss::lost_offsets;
 use super::start_error::StartNodeError;
 use super::{BrokerSeat, NodePlan};
 use crate::broker::catalog::topic_names;
@@ -45,7 +44,7 @@ pub(super) fn store_config(plan: &NodePlan, identity: Identity, shard: ShardId) 
 pub(super) fn lost_of(opened: &[Opened]) -> Vec<LostOffsets> {
     let names = opened.first().map(|first| topic_names(&first.catalog)).unwrap_or_default();
     let of_shard = |(shard, opened): (u16, &Opened)| {
-        opened.report.lost.iter().map(|range| lost_offsets(shard, *range, &names)).collect()
+        opened.report.lost.iter().map(|range| LostOffsets::of(shard, range, &names)).collect()
     };
     (0..).zip(opened).flat_map(|numbered| -> Vec<_> { of_shard(numbered) }).collect()
 }

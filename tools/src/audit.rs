@@ -6,8 +6,11 @@
 
 use crate::output::Row;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use storage::audit::Trail;
+use storage::inspect::QueueRange;
 use storage::store::DamagedRange;
+use wire::TopicId;
 
 /// The file's name in a data directory.
 pub const FILE: &str = "audit";
@@ -81,6 +84,21 @@ impl Damage {
     pub fn of(shard: u16, range: &DamagedRange) -> Self {
         let DamagedRange { file, position, bytes, what, lost: _ } = range.clone();
         Self { shard, file: file.to_string(), position, bytes, what }
+    }
+}
+
+impl LostOffsets {
+    /// A range of a queue of this shard, under its topic's name.
+    pub fn of(shard: u16, range: &QueueRange, names: &BTreeMap<TopicId, String>) -> Self {
+        let topic = range.queue.topic();
+        Self {
+            shard,
+            topic: names.get(&topic).cloned().unwrap_or_default(),
+            topic_id: topic.0,
+            queue: range.queue.number(),
+            first: range.first.0,
+            end: range.end.0,
+        }
     }
 }
 

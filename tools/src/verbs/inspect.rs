@@ -259,28 +259,16 @@ impl BatchRow {
 impl QueueRow {
     fn of(shard: u16, range: &QueueRange, names: &Names) -> Self {
         let LostOffsets { shard, topic, topic_id, queue, first, end } =
-            offsets(shard, range, names);
+            LostOffsets::of(shard, range, names);
         Self { shard, topic, topic_id, queue, first, end }
     }
 }
 
 impl DamageRow {
     fn of(shard: u16, range: &DamagedRange, names: &Names) -> Self {
-        let lost = range.lost.iter().map(|lost| offsets(shard, lost, names)).collect();
+        let lost = range.lost.iter().map(|lost| LostOffsets::of(shard, lost, names)).collect();
         let Damage { shard, file, position, bytes, what } = Damage::of(shard, range);
         Self { shard, file, position, bytes, what, lost, torn: false }
-    }
-}
-
-fn offsets(shard: u16, range: &QueueRange, names: &Names) -> LostOffsets {
-    let topic = range.queue.topic();
-    LostOffsets {
-        shard,
-        topic: names.get(&topic).cloned().unwrap_or_default(),
-        topic_id: topic.0,
-        queue: range.queue.number(),
-        first: range.first.0,
-        end: range.end.0,
     }
 }
 
