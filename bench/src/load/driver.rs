@@ -180,6 +180,8 @@ pub enum Shape {
 pub struct EndPlan<'a> {
     /// Its topic or service.
     pub topic: &'a str,
+    /// The queues of the topic.
+    pub queues: u16,
     /// The level that was asked for: a receipt below it is an error.
     pub level: Level,
     /// Messages of one publish at most.

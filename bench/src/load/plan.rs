@@ -77,6 +77,7 @@ impl Plan {
         let of = &self.case.parts[part];
         EndPlan {
             topic,
+            queues: of.queues,
             level: of.level,
             batch: of.batch,
             in_flight: of.in_flight,

@@ -30,7 +30,7 @@ impl Driver {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// There is no acknowledgement.
+    /// There is no acknowledgement, or it promises nothing: who is not connected misses the message.
     None,
     /// Acknowledged from the memory of one process: lost with it.
     Memory,
@@ -57,7 +57,7 @@ impl Level {
     /// What it means, for people.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::None => "not acknowledged",
+            Self::None => "not acknowledged, or not kept",
             Self::Memory => "acknowledged from memory",
             Self::Written => "acknowledged after write(), synced later",
             Self::Durable => "acknowledged after fdatasync",

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `options` | what the command line asks for |
 //! | `stand`, `node` | where a case runs: a node that is there, or a throw-away one for each case |
+//! | `scratch` | the directory of a throw-away bus |
 //! | `runner` | one workload, case by case |
 //! | `search`, `highest` | the highest sustainable rate: which to try; trying one |
 //! | `floors` | what the machine itself takes, measured once |
@@ -18,6 +19,7 @@ pub mod node;
 pub mod options;
 pub mod results;
 pub mod runner;
+pub mod scratch;
 pub mod search;
 pub mod source;
 pub mod stand;
@@ -25,4 +27,4 @@ pub mod verdict;
 
 pub use options::{RunOptions, SuiteOptions};
 pub use runner::{Runner, SuiteError};
-pub use stand::{Attached, Stand, ThrowAway};
+pub use stand::{Attached, Stand, StandError, ThrowAway};

@@ -3,14 +3,13 @@
 //! It holds the other end of the node's standard input: when this process ends, however
 //! it ends, so does the node. Its directory goes with it.
 
+use super::scratch::Scratch;
 use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// What a directory of a throw-away node is called; the process and a number follow.
-const DIRECTORY: &str = "defibus-bench-";
 /// How long a node may take to end by itself.
 const END_WITHIN: Duration = Duration::from_secs(10);
 /// The pause between two looks whether it has.
@@ -40,7 +39,8 @@ pub struct ThrowAwayNode {
     /// Kept open, so that the node can always write.
     _out: BufReader<ChildStdout>,
     listen: String,
-    data: PathBuf,
+    /// Removed when the process has ended.
+    _data: Scratch,
 }
 
 /// Why there is no throw-away node.
@@ -77,22 +77,16 @@ impl ThrowAwayNode {
     /// # Errors
     /// It cannot be started, or it refuses; it has told why on the standard error then.
     pub fn start(plan: &NodePlan, number: u32) -> Result<Self, NodeError> {
-        remove_orphans(&plan.folder);
-        let data = plan.folder.join(format!("{DIRECTORY}{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&data).map_err(NodeError::NotStarted)?;
-        let mut command = command(plan, &data);
-        let mut child = command.spawn().map_err(|error| {
-            // Empty; what cannot be removed is removed by the next run.
-            let _ = std::fs::remove_dir(&data);
-            NodeError::NotStarted(error)
-        })?;
+        let data = Scratch::new(&plan.folder, &number.to_string());
+        let data = data.map_err(NodeError::NotStarted)?;
+        let mut child = command(plan, data.path()).spawn().map_err(NodeError::NotStarted)?;
         let mut said = String::new();
         let out = child.stdout.take().expect("piped");
         let mut out = BufReader::new(out);
         out.read_line(&mut said).map_err(NodeError::NotStarted)?;
         let endpoints: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
         let listen = endpoints["listen"].as_str().unwrap_or_default().to_owned();
-        let node = Self { child, _out: out, listen, data };
+        let node = Self { child, _out: out, listen, _data: data };
         if node.listen.is_empty() {
             return Err(NodeError::NotReady { said: said.trim().to_owned() });
         }
@@ -122,8 +116,6 @@ impl Drop for ThrowAwayNode {
         // It has ended already, or it must now.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // What cannot be removed is removed by the next run.
-        let _ = std::fs::remove_dir_all(&self.data);
     }
 }
 
@@ -142,40 +134,9 @@ fn command(plan: &NodePlan, data: &Path) -> Command {
     command
 }
 
-/// Directories of runs whose process is gone: they were ended by force.
-fn remove_orphans(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let process =
-            name.to_str().and_then(|name| name.strip_prefix(DIRECTORY)?.split('-').next());
-        let is_gone = process.is_some_and(|process| {
-            process.parse::<u32>().is_ok() && !Path::new("/proc").join(process).exists()
-        });
-        if is_gone {
-            // Somebody else's, or in use: then it stays.
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_run_left_that_was_ended_by_force_goes_and_nothing_else() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let own = format!("{DIRECTORY}{}-1", std::process::id());
-        let orphan = format!("{DIRECTORY}{}-1", u32::MAX);
-        for name in [&own, &orphan, &format!("{DIRECTORY}notes"), &"data".to_owned()] {
-            std::fs::create_dir(folder.path().join(name)).expect("made");
-        }
-        remove_orphans(folder.path());
-        assert!(!folder.path().join(orphan).exists());
-        assert!(folder.path().join(own).exists());
-        assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 3);
-    }
 
     #[test]
     fn a_program_that_is_no_node_is_told() {

@@ -58,7 +58,7 @@ pub fn results(
         driver: judged.driver.clone(),
         validity: judged.validity.clone(),
         counts: counts(part, outcome),
-        latencies: latencies(part, outcome),
+        latencies: latencies(part, outcome, judged.driver.level),
         intervals: intervals(case, part, outcome),
         cpu: CpuUse {
             server_s: account.server_cpu_s,
@@ -150,10 +150,13 @@ const fn answer_of(kind: Kind) -> Journey {
     }
 }
 
-fn latencies(part: &Part, outcome: &Outcome) -> BTreeMap<Journey, Spans> {
+/// Without an acknowledgement there is none to time: the client's word that it took a message is no journey.
+fn latencies(part: &Part, outcome: &Outcome, level: Level) -> BTreeMap<Journey, Spans> {
     let mut all = BTreeMap::new();
     if let Some(sending) = &outcome.sending {
-        all.insert(answer_of(part.kind), sending.spans.clone());
+        if level > Level::None {
+            all.insert(answer_of(part.kind), sending.spans.clone());
+        }
         all.insert(Journey::SendDelay, sending.delays.clone());
     }
     if let Some(receiving) = &outcome.receiving {
@@ -259,8 +262,9 @@ mod tests {
         let part = &case.parts[0];
         let outcome = outcome();
         assert_eq!(counts(part, &outcome).delivered, 2);
-        let told: Vec<Journey> = latencies(part, &outcome).into_keys().collect();
-        assert_eq!(told.len(), 3);
+        let told = |level| latencies(part, &outcome, level).into_keys().collect::<Vec<_>>();
+        assert_eq!(told(Level::Durable).len(), 3);
+        assert_eq!(told(Level::None), [Journey::PublishToDelivery, Journey::SendDelay]);
         let intervals = intervals(&case, part, &outcome);
         let backlogs: Vec<u64> = intervals.iter().map(|of| of.backlog).collect();
         assert_eq!(backlogs, [1, 0], "one is still on its way after the first second");

@@ -12,7 +12,7 @@ use crate::load::account::Account;
 use crate::load::driver::{DriveError, Driver};
 use crate::load::plan::shape_of;
 use crate::load::run::{LoadError, Setting, is_open_ended, run};
-use crate::result::{self, Floors, RunResult};
+use crate::result::{Floors, RunResult};
 use crate::workload::{Case, Workload};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -118,15 +118,28 @@ impl Runner {
         live: &mut Live,
         take: &mut dyn FnMut(RunResult),
     ) -> Result<(), SuiteError> {
-        let case = if self.plan.quick { shortened(case) } else { case.clone() };
         for repetition in 1..=self.plan.repetitions {
-            live.begin(&workload.name, &case.name);
-            let of = (workload.name.as_str(), repetition);
-            for result in self.once(of, &case, stand, live)? {
+            for result in self.repetition((workload, repetition), case, stand, live)? {
                 take(result);
             }
         }
         Ok(())
+    }
+
+    /// Runs a case once; `repetition` is told in its results. For whoever lets several buses take turns.
+    ///
+    /// # Errors
+    /// As `case`.
+    pub fn repetition(
+        &mut self,
+        (workload, repetition): (&Workload, u32),
+        case: &Case,
+        stand: &mut dyn Stand,
+        live: &mut Live,
+    ) -> Result<Vec<RunResult>, SuiteError> {
+        let case = if self.plan.quick { shortened(case) } else { case.clone() };
+        live.begin(&workload.name, &case.name);
+        self.once((&workload.name, repetition), &case, stand, live)
     }
 
     fn once(
@@ -137,7 +150,7 @@ impl Runner {
         live: &mut Live,
     ) -> Result<Vec<RunResult>, SuiteError> {
         // Floors before the bus is there: one that spins would be felt.
-        let expected = case.parts.iter().map(|part| self.floors.of(part, level_of(part)));
+        let expected = case.parts.iter().map(|part| self.floors.of(part, stand.level(part)));
         let floors: Vec<Floors> = expected.collect::<Result<_, _>>()?;
         let driver = stand.driver(case)?;
         let mut observed = BTreeMap::new();
@@ -205,18 +218,6 @@ impl Runner {
             all.push(Judged { driver, floors, validity: judge(part, outcome, cores) });
         }
         Ok(all)
-    }
-}
-
-/// The level whose floor bounds a part.
-fn level_of(part: &crate::workload::Part) -> result::Level {
-    use crate::workload::{Kind, Level};
-    match (part.level, part.kind) {
-        (Level::Memory, _) | (Level::Default, Kind::RequestReply | Kind::Admin) => {
-            result::Level::Memory
-        }
-        (Level::Durable, _) | (Level::Default, Kind::Publish) => result::Level::Durable,
-        (Level::Quorum, _) => result::Level::Quorum,
     }
 }
 

@@ -3,7 +3,8 @@
 use super::node::{NodeError, NodePlan, ThrowAwayNode};
 use crate::load::defibus::Defibus;
 use crate::load::driver::Driver;
-use crate::workload::Case;
+use crate::result::Level;
+use crate::workload::{self, Case, Kind, Part};
 use std::fmt;
 
 /// Connections of a case beside those of its ends: the administrator's, and some.
@@ -16,6 +17,12 @@ pub trait Stand {
     /// # Errors
     /// There is none; in words for people.
     fn driver(&mut self, case: &Case) -> Result<&dyn Driver, StandError>;
+
+    /// The level at which messages of `part` are acknowledged: its floor is told before the bus is
+    /// there, since one that spins would be felt.
+    fn level(&self, part: &Part) -> Level {
+        asked_level(part)
+    }
 }
 
 /// Why there is no bus.
@@ -37,6 +44,16 @@ impl fmt::Display for StandError {
 }
 
 impl std::error::Error for StandError {}
+
+/// The level that a part asks for; without a word of it, what topics of its kind get from this bus.
+pub const fn asked_level(part: &Part) -> Level {
+    match (part.level, part.kind) {
+        (workload::Level::Memory, _)
+        | (workload::Level::Default, Kind::RequestReply | Kind::Admin) => Level::Memory,
+        (workload::Level::Durable, _) | (workload::Level::Default, Kind::Publish) => Level::Durable,
+        (workload::Level::Quorum, _) => Level::Quorum,
+    }
+}
 
 /// A node that is there already.
 #[derive(Debug)]
@@ -68,11 +85,16 @@ impl ThrowAway {
     pub const fn new(plan: NodePlan) -> Self {
         Self { plan, started: 0, running: None }
     }
+
+    /// Ends the node that runs: another bus is to be measured.
+    pub fn end(&mut self) {
+        self.running = None;
+    }
 }
 
 impl Stand for ThrowAway {
     fn driver(&mut self, case: &Case) -> Result<&dyn Driver, StandError> {
-        self.running = None;
+        self.end();
         self.started += 1;
         let plan = NodePlan { connections: connections(case), ..self.plan.clone() };
         let node = ThrowAwayNode::start(&plan, self.started).map_err(StandError::Node)?;
@@ -85,7 +107,7 @@ impl Stand for ThrowAway {
 
 /// Connections that a case opens at most.
 fn connections(case: &Case) -> usize {
-    let of_part = |part: &crate::workload::Part| {
+    let of_part = |part: &Part| {
         let consumers = part.topics * part.groups.max(1) * part.consumers;
         part.producer_count() + consumers as usize + part.idle_connections as usize
     };

@@ -6,6 +6,7 @@
 use crate::process::{cargo, output, passes, say};
 use crate::{codegen, instructions, tidy};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How a step ended.
@@ -28,6 +29,8 @@ impl End {
 /// A step of CI: its name, and what it does at the root.
 type Step = (&'static str, fn(&Path) -> End);
 
+/// The drivers of peers, a workspace of their own.
+const PEERS: &str = "bench/peers/Cargo.toml";
 /// Seeds the simulator runs in CI.
 const SIM_SEEDS: &str = "1000";
 
@@ -39,6 +42,7 @@ const STEPS: &[Step] = &[
     ("deny", deny),
     ("doc", doc),
     ("client", client),
+    ("peers", peers),
     ("sim", sim),
     ("instructions", |root| instructions::run(root, &[])),
     ("codegen", codegen_drift),
@@ -119,8 +123,12 @@ fn deny(root: &Path) -> End {
     if output(&mut cargo(root, &["deny", "--version"])).is_err() {
         return End::Skipped("cargo-deny is not installed: cargo install cargo-deny".to_owned());
     }
-    let arguments = ["deny", "--locked", "check", "licenses", "bans", "sources"];
-    End::of(passes(&mut cargo(root, &arguments)))
+    let check = ["--locked", "check", "licenses", "bans", "sources"];
+    let ours = [&["deny"], check.as_slice()].concat();
+    // The peers' SDKs have a lock file, and a list, of their own.
+    let peers = ["deny", "--manifest-path", PEERS, "--config", "bench/peers/deny.toml"];
+    let peers = [peers.as_slice(), check.as_slice()].concat();
+    End::of([ours, peers].iter().all(|arguments| passes(&mut cargo(root, arguments))))
 }
 
 fn doc(root: &Path) -> End {
@@ -136,6 +144,28 @@ fn client(root: &Path) -> End {
     let clippy = [&["clippy"], drivers.as_slice(), &["--", "-D", "warnings"]].concat();
     let test = [&["test"], drivers.as_slice()].concat();
     End::of([build, clippy, test].iter().all(|arguments| passes(&mut cargo(root, arguments))))
+}
+
+/// The drivers of peers, on the servers that are on this machine; beside them the bus, as it was built before.
+fn peers(root: &Path) -> End {
+    if std::env::var_os("CI").is_some() {
+        // What cannot be fetched is skipped by the tests, each with its reason.
+        let fetch = "apt-get update && apt-get install --yes nats-server redis-server";
+        let _refused = output(Command::new("sh").args(["-c", fetch]));
+    }
+    let of = |verb: &'static str, rest: &[&'static str]| {
+        let mut command = cargo(root, &[verb, "--manifest-path", PEERS, "--locked"]);
+        command.args(rest).env("CARGO_TARGET_DIR", root.join("bench/peers/target"));
+        command
+    };
+    let node = root.join("target/debug/defibus");
+    let mut test = of("test", &[]);
+    if node.is_file() {
+        test.env("DEFIBUS", node);
+    }
+    let fmt = || cargo(root, &["fmt", "--manifest-path", PEERS, "--check"]);
+    let clippy = || of("clippy", &["--quiet", "--all-targets", "--", "-D", "warnings"]);
+    End::of(passes(&mut fmt()) && passes(&mut clippy()) && passes(&mut test))
 }
 
 fn sim(root: &Path) -> End {
@@ -174,7 +204,7 @@ mod tests {
         let some = chosen(&["--except", "test", "--except", "doc"]).expect("known names");
         assert_eq!(
             names(&some),
-            ["fmt", "clippy", "tidy", "deny", "client", "sim", "instructions", "codegen"]
+            ["fmt", "clippy", "tidy", "deny", "client", "peers", "sim", "instructions", "codegen"]
         );
         assert!(chosen(&["--except", "nothing"]).is_none());
         assert!(chosen(&["test"]).is_none());
