@@ -7,7 +7,7 @@
 //! a list bounded by what its sender was let in with.
 
 use super::disk::TIMER_MAILBOX;
-use super::mail::{Mail, Origin};
+use super::mail::{Mail, Origin, Peer};
 use super::outgoing::Turn;
 use super::post::MailClass;
 use super::refusal::Refusal;
@@ -40,6 +40,12 @@ impl Held {
     /// Says that a flush ended or memory became free.
     pub(super) fn retry(&mut self) {
         self.ready = true;
+    }
+
+    /// Drops what a connection sent and nobody took yet: it is gone, and whoever had it may have asked
+    /// for the contrary since.
+    pub(super) fn forget(&mut self, peer: Peer) {
+        self.forwarded.retain(|(origin, _)| origin.peer != peer);
     }
 
     fn is_empty(&self) -> bool {

@@ -121,6 +121,7 @@ impl Broker {
         self.end_responders_of(turn, peer);
         self.queries.forget(peer);
         self.catalogue.forget(peer);
+        self.held.forget(peer);
     }
 
     fn on_turn_end(&mut self, turn: &mut Turn<'_>) {

@@ -11,6 +11,8 @@
 //! Entries are written and summed up as they come, so that no turn does it for
 //! a whole segment.
 
+mod check;
+
 use crate::batch::batch_bytes_max;
 use crate::log::BatchPlace;
 use crate::queue::Entry;
@@ -21,6 +23,8 @@ use std::ops::Range;
 use wire::{LogIndex, Offset, QueueId};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+pub(crate) use check::IndexCheck;
 
 const MAGIC: [u8; 8] = *b"DFBINDEX";
 const VERSION: u32 = 1;
@@ -328,7 +332,7 @@ mod tests {
 0000000000000000380000000500000007000000000000000000000003000000
 09000000000000000300000001";
 
-    fn file() -> Bytes {
+    pub(super) fn file() -> Bytes {
         let place = |index, position| BatchPlace {
             index: LogIndex(index),
             segment: 3,

@@ -288,6 +288,11 @@ impl Log {
         self.superblock_write.is_some()
     }
 
+    /// Whether a footer may be on its way.
+    pub(crate) fn writes_footer(&self) -> bool {
+        self.tasks.iter().any(|(_, frees)| !frees)
+    }
+
     /// Some of its copies are damaged.
     pub(crate) fn rewrite_superblock(&mut self) {
         self.superblock_dirty = true;

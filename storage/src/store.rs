@@ -34,6 +34,8 @@
 //! | `notes` | appending notes |
 //! | `consume` | grants, acks, commits, nacks, resets |
 //! | `reading` | records by offset: from memory, or by a planned read |
+//! | `reader` | reads under way, and what earlier ones brought |
+//! | `patience` | how long what cannot be read is tried again |
 //! | `walk` | the batches of a sealed segment, in pieces |
 //! | `rebuild` | an index file made again from its segment |
 //! | `segments` | which segments have their entries in memory, which beside them |
@@ -60,8 +62,10 @@ mod damage;
 mod findings;
 mod held;
 mod notes;
+mod patience;
 mod publish;
 mod queues;
+mod reader;
 mod reading;
 mod rebuild;
 mod retention;
@@ -107,7 +111,7 @@ pub struct Store {
     pool: Pool,
     catalog: Catalog,
     segments: segments::Segments,
-    reader: reading::Reader,
+    reader: reader::Reader,
     notes: notes::Notes,
     flush: turns::FlushWish,
     cooling: cooling::Cooling,
@@ -140,6 +144,7 @@ struct Counts {
     reads_from_recent: u64,
     reads_from_cache: u64,
     reads_from_disk: u64,
+    reads_failed: u64,
     damaged_batches: u64,
     indexes_rebuilt: u64,
     snapshots: u64,
@@ -170,11 +175,12 @@ impl Store {
     }
 
     /// What the scrub did, by the full names of its metrics.
-    pub fn scrub_counters(&self) -> [(&'static str, u64); 4] {
+    pub fn scrub_counters(&self) -> [(&'static str, u64); 5] {
         [
             ("defibus_scrub_bytes_total", self.scrub.bytes),
             ("defibus_scrub_passes_total", self.scrub.passes),
             ("defibus_scrub_damaged_blocks_total", self.findings.blocks),
+            ("defibus_scrub_unread_blocks_total", self.findings.unread_blocks),
             ("defibus_scrub_last_pass_seconds", self.scrub.last_pass_seconds),
         ]
     }
@@ -204,6 +210,7 @@ impl Store {
             ("reads_from_recent", self.counts.reads_from_recent),
             ("reads_from_cache", self.counts.reads_from_cache),
             ("reads_from_disk", self.counts.reads_from_disk),
+            ("reads_failed", self.counts.reads_failed),
             ("damaged_batches", self.counts.damaged_batches),
             ("indexes_rebuilt", self.counts.indexes_rebuilt),
             ("snapshots", self.counts.snapshots),

@@ -1,8 +1,10 @@
 //! Superblock: who owns the log, how often it was opened, how far it is known to be synced.
 //!
 //! Four copies of one 4 KiB block, rewritten one at a time with a sync between,
-//! so a crash tears at most one. The newest sequence with two copies counts.
-//! Written at boot, when a segment is left, after a snapshot; never per batch.
+//! so a crash tears at most one. The newest sequence with two copies counts; if
+//! there is none, the newer of two that follow each other: it was being written
+//! over the other, which was whole then. So rot in one copy and a crash within a
+//! write leave enough. Written at boot, when a segment is left, after a snapshot; never per batch.
 
 use crate::batch::is_count;
 use crate::chunk::{BLOCK_BYTES, aligned};
@@ -134,6 +136,11 @@ impl Superblock {
         aligned(&block)
     }
 
+    /// Whether this was written right over the other.
+    fn follows(&self, other: &Self) -> bool {
+        self.owner == other.owner && self.sequence == other.sequence + 1
+    }
+
     /// Reads one copy.
     pub(crate) fn decode(block: &[u8]) -> Result<Self, HeadFault> {
         let layout: &Layout = check(block, MAGIC)?;
@@ -183,6 +190,10 @@ pub(crate) fn quorum(copies: &[Vec<u8>]) -> Quorum {
     if let Some(newest) = valid.iter().find(agreed) {
         return Quorum::Found(*newest);
     }
+    let follows = |copy: &&Superblock| valid.iter().any(|other| copy.follows(other));
+    if let Some(newer) = valid.iter().find(follows) {
+        return Quorum::Found(*newer);
+    }
     let version = read.iter().find_map(|copy| match copy {
         Err(HeadFault::Version(version)) => Some(*version),
         Err(HeadFault::Zero | HeadFault::Damaged) | Ok(_) => None,
@@ -217,7 +228,10 @@ mod tests {
         check([6, 6, 5, 5], Quorum::Found(superblock(6)));
         check([6, damaged, 5, 5], Quorum::Found(superblock(5)));
         check([damaged, damaged, 5, 5], Quorum::Found(superblock(5)));
-        check([damaged, damaged, 6, 5], Quorum::Lost(Some(superblock(6))));
+        check([6, damaged, damaged, 5], Quorum::Found(superblock(6)));
+        check([damaged, damaged, 6, 5], Quorum::Found(superblock(6)));
+        check([7, damaged, damaged, 5], Quorum::Lost(Some(superblock(7))));
+        check([6, damaged, damaged, damaged], Quorum::Lost(Some(superblock(6))));
         check([damaged; 4], Quorum::Lost(None));
         check([1, 0, 0, 0], Quorum::Lost(Some(superblock(1))));
         check([0; 4], Quorum::Never);

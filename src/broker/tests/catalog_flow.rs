@@ -152,6 +152,23 @@ fn nobody_is_refused_for_a_change_that_is_not_durable() {
 }
 
 #[test]
+fn what_waits_goes_with_its_connection_and_strikes_nothing_made_since() {
+    let mut house = House::new(2);
+    let (first, other) = (house.connect(0), house.connect(1));
+    create(&mut house, first, "a", 1);
+    house.disks_are_silent = true;
+    delete(&mut house, first, "a");
+    delete(&mut house, other, "a");
+    house.close(other);
+    send_create(&mut house, first, "a", 1);
+    house.disks_are_silent = false;
+    house.run();
+    assert_eq!(house.next(first).kind(), Kind::Done);
+    assert_eq!(house.next(first).kind(), Kind::TopicInfo);
+    assert_eq!(list(&mut house, first), ["a"]);
+}
+
+#[test]
 fn numbers_are_never_given_twice_not_even_after_a_restart() {
     let mut house = House::new(2);
     let peer = house.connect(0);

@@ -1,4 +1,7 @@
-//! Findings: damage met while the store runs, by a read or by the scrub: quarantined, named, told once.
+//! Findings: what a read or the scrub found wrong while the store runs, named and told once.
+//!
+//! Batches that do not check are quarantined. What could only not be read is not:
+//! it may be there, and whoever needs it tries for himself.
 //!
 //! Naming takes the index of the segment, which may have to be read first; so a
 //! finding waits here until its offsets are known, or cannot be.
@@ -23,16 +26,35 @@ const TURNS_MAX: u32 = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     waiting: VecDeque<(DamagedRange, Range<LogIndex>)>,
-    told: BTreeSet<(FileName, u64)>,
+    /// Where, and whether there is nothing to be had for good.
+    told: BTreeSet<(FileName, u64, bool)>,
     turns: u32,
     /// Blocks found damaged, each once.
     pub(super) blocks: u64,
+    /// Blocks in stretches that the scrub could not read, each once.
+    pub(super) unread_blocks: u64,
 }
 
 impl Findings {
     pub(super) fn wait(&self) -> bool {
         !self.waiting.is_empty()
     }
+
+    /// `false`: it was told before.
+    fn tell(&mut self, range: DamagedRange, batches: Range<LogIndex>, is_damage: bool) -> bool {
+        let place = (range.file, range.position, is_damage);
+        if self.told.len() >= TOLD_MAX || !self.told.insert(place) {
+            return false;
+        }
+        if self.waiting.len() < WAITING_MAX {
+            self.waiting.push_back((range, batches));
+        }
+        true
+    }
+}
+
+fn blocks_of(range: &DamagedRange) -> u64 {
+    range.bytes.div_ceil(crate::chunk::BLOCK_BYTES as u64).max(1)
 }
 
 impl Store {
@@ -59,18 +81,22 @@ impl Store {
 
     /// These batches of a segment do not check: they are served no more, and told once.
     pub(super) fn found_damage(&mut self, range: DamagedRange, batches: Range<LogIndex>) {
-        let findings = &mut self.findings;
-        if findings.told.len() >= TOLD_MAX || !findings.told.insert((range.file, range.position)) {
-            return;
-        }
-        findings.blocks += range.bytes.div_ceil(crate::chunk::BLOCK_BYTES as u64).max(1);
-        if findings.waiting.len() < WAITING_MAX {
-            findings.waiting.push_back((range, batches.clone()));
-        }
         if batches.end.0.saturating_sub(batches.start.0) <= WAITING_MAX as u64 {
             for index in batches.start.0..batches.end.0 {
                 self.reader.mark_damaged(LogIndex(index));
             }
+        }
+        let blocks = blocks_of(&range);
+        if self.findings.tell(range, batches, true) {
+            self.findings.blocks += blocks;
+        }
+    }
+
+    /// This cannot be read: told once, and nothing more.
+    pub(super) fn found_unread(&mut self, range: DamagedRange) {
+        let blocks = blocks_of(&range);
+        if self.findings.tell(range, LogIndex(0)..LogIndex(0), false) {
+            self.findings.unread_blocks += blocks;
         }
     }
 

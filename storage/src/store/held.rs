@@ -3,7 +3,7 @@
 //! What grows with the number of queues, groups and producers is not counted here:
 //! their own limits bound it.
 
-use super::reading::Reader;
+use super::reader::Reader;
 use super::{Store, StoreConfig};
 use crate::log::{Log, LogConfig};
 

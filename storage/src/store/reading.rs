@@ -9,59 +9,19 @@
 //! 1 MiB and half the cache, since whoever is behind wants them next. Each is verified before it
 //! is cached, and only verified bytes are served. A batch that does not verify
 //! is read once more alone, then it is damaged: its sections are a gap, nothing
-//! else is. Reads in flight are bounded; beyond, a caller waits for the oldest.
+//! else is. So it is when it could not be read for as long as there is patience.
 
-use super::rebuild::Rebuild;
+use super::reader::{Fetch, Planned};
 use super::{DamagedRange, GapReason, Read, Store};
 use crate::batch::{SectionHeader, section_at};
-use crate::cache::Cache;
 use crate::index_file::{ColdLookup, SegmentIndex};
 use crate::log::BatchPlace;
 use crate::memory::MemoryRing;
-use crate::plan::{DiskFault, FileName, OpId, OpIds, Plan};
+use crate::plan::{DiskFault, FileName, OpId};
 use crate::queue::Lookup;
 use bytes::Bytes;
-use std::collections::BTreeSet;
 use wire::record::record_bytes;
 use wire::{LogIndex, Offset, QueueId};
-
-/// The most a read for one waiter takes with it, in bytes.
-pub(super) const READ_BYTES_MAX: u32 = 1 << 20;
-/// Reads in flight per shard.
-const READS_MAX: usize = 16;
-/// Damaged batches remembered; beyond, one is read again to know.
-const DAMAGED_MAX: usize = 4096;
-/// Of the cache, for index files: at least this, or a quarter.
-const INDEX_BYTES_MIN: usize = 4 << 20;
-
-/// What a planned read brings.
-#[derive(Debug)]
-enum Fetch {
-    /// Neighbouring batches.
-    Batches(Vec<BatchPlace>),
-    /// The index file of a segment.
-    Index(u64),
-    /// A part of the segment being scanned.
-    Scan,
-}
-
-/// Reads in flight, and what earlier ones brought.
-#[derive(Debug)]
-pub(super) struct Reader {
-    /// Bodies of verified batches.
-    bodies: Cache<LogIndex, Bytes>,
-    /// A merged read is no longer: what it brings must not push out its first batch.
-    read_bytes_max: u32,
-    /// Index files by segment.
-    pub(super) indexes: Cache<u64, SegmentIndex>,
-    in_flight: Vec<(OpId, Fetch)>,
-    /// To be handed out by the next turn.
-    pub(super) plans: Vec<Plan>,
-    /// Did not verify in a merged read: the next one is alone.
-    suspects: BTreeSet<LogIndex>,
-    damaged: BTreeSet<LogIndex>,
-    pub(super) rebuild: Option<Rebuild>,
-}
 
 /// A section that was found, and where its batch is.
 #[derive(Clone, Copy, Debug)]
@@ -81,115 +41,6 @@ struct Portion {
     from: Offset,
     records_max: u32,
     bytes_max: usize,
-}
-
-/// Of a cache: what batches may take, and what index files may.
-fn shares_of(bytes_max: usize) -> (usize, usize) {
-    (bytes_max - bytes_max / 4, (bytes_max / 4).max(INDEX_BYTES_MIN))
-}
-
-impl Reader {
-    pub(super) fn new(bytes_max: usize) -> Self {
-        let (bodies_bytes_max, index_bytes_max) = shares_of(bytes_max);
-        let half = u32::try_from(bodies_bytes_max / 2).unwrap_or(u32::MAX);
-        Self {
-            bodies: Cache::new(bodies_bytes_max),
-            read_bytes_max: half.min(READ_BYTES_MAX),
-            indexes: Cache::new(index_bytes_max),
-            in_flight: Vec::with_capacity(READS_MAX),
-            plans: Vec::new(),
-            suspects: BTreeSet::new(),
-            damaged: BTreeSet::new(),
-            rebuild: None,
-        }
-    }
-
-    /// The most a cache of this size keeps, unless a single batch or index file is larger.
-    pub(super) fn bytes_max(bytes_max: usize) -> usize {
-        let (bodies_bytes_max, index_bytes_max) = shares_of(bytes_max);
-        bodies_bytes_max.saturating_add(index_bytes_max)
-    }
-
-    pub(super) const fn bytes(&self) -> usize {
-        self.bodies.bytes() + self.indexes.bytes()
-    }
-
-    pub(super) fn fetch_scan(&mut self, ops: &mut OpIds, place: (FileName, u64, u32)) -> OpId {
-        self.plan(ops, Fetch::Scan, place)
-    }
-
-    /// The scan's read in flight.
-    pub(super) fn scan_op(&self) -> Option<OpId> {
-        let scan = self.in_flight.iter().find(|(_, fetch)| matches!(fetch, Fetch::Scan));
-        scan.map(|(op, _)| *op)
-    }
-
-    fn plan(&mut self, ops: &mut OpIds, fetch: Fetch, place: (FileName, u64, u32)) -> OpId {
-        let op = ops.draw();
-        let (file, position, bytes) = place;
-        self.plans.push(Plan::Read { op, file, position, bytes });
-        self.in_flight.push((op, fetch));
-        op
-    }
-
-    /// Whether somebody who is behind waits for the disk.
-    pub(super) fn is_reading(&self) -> bool {
-        !self.in_flight.is_empty()
-    }
-
-    /// The read to wait for when no more may start.
-    fn crowded(&self) -> Option<OpId> {
-        let (oldest, _) = self.in_flight.first()?;
-        (self.in_flight.len() >= READS_MAX).then_some(*oldest)
-    }
-
-    fn fetch_index(&mut self, ops: &mut OpIds, segment: u64, bytes: u32) -> OpId {
-        let same = |fetch: &Fetch| matches!(fetch, Fetch::Index(number) if *number == segment);
-        if let Some((op, _)) = self.in_flight.iter().find(|(_, fetch)| same(fetch)) {
-            return *op;
-        }
-        let place = (FileName::Index(segment), 0, bytes);
-        self.crowded().unwrap_or_else(|| self.plan(ops, Fetch::Index(segment), place))
-    }
-
-    /// Reads the batch `index`, the first of `places`, and its neighbours unless it is suspect.
-    fn fetch_batches(
-        &mut self,
-        ops: &mut OpIds,
-        index: LogIndex,
-        places: impl Iterator<Item = BatchPlace>,
-    ) -> Option<OpId> {
-        let mut merged: Vec<BatchPlace> = Vec::new();
-        let mut bytes = 0;
-        for place in places {
-            let end = merged.last().map_or(place.position, |last| last.position + last.bytes);
-            let alone = merged.first().is_some_and(|first| self.suspects.contains(&first.index));
-            let fits = merged.is_empty() || bytes + place.bytes <= self.read_bytes_max;
-            if place.position != end || !fits || alone {
-                break;
-            }
-            bytes += place.bytes;
-            merged.push(place);
-        }
-        let first = *merged.first().filter(|first| first.index == index)?;
-        let brings = |fetch: &Fetch| match fetch {
-            Fetch::Batches(places) => places.iter().any(|place| place.index == first.index),
-            Fetch::Index(_) | Fetch::Scan => false,
-        };
-        if let Some((op, _)) = self.in_flight.iter().find(|(_, fetch)| brings(fetch)) {
-            return Some(*op);
-        }
-        let place = (FileName::Segment(first.segment), u64::from(first.position), bytes);
-        Some(self.crowded().unwrap_or_else(|| self.plan(ops, Fetch::Batches(merged), place)))
-    }
-
-    pub(super) fn mark_damaged(&mut self, index: LogIndex) {
-        self.suspects.remove(&index);
-        if self.damaged.len() >= DAMAGED_MAX {
-            self.damaged.pop_first();
-        }
-        self.damaged.insert(index);
-    }
 }
 
 impl Store {
@@ -312,41 +163,59 @@ impl Store {
         if self.scrub_done(op, &result) {
             return;
         }
-        let Some(at) = self.reader.in_flight.iter().position(|(other, _)| *other == op) else {
-            return;
-        };
-        match self.reader.in_flight.remove(at).1 {
+        let Some(planned) = self.reader.ended(op) else { return };
+        let Some(planned) = self.try_again(planned, result.as_ref().err()) else { return };
+        match planned.fetch {
             Fetch::Batches(places) => {
                 self.counts.reads_from_disk += 1;
-                self.take_batches(&places, result.ok().as_ref());
+                self.take_batches(&places, result.as_ref());
             }
             Fetch::Index(segment) => self.take_index(segment, result),
             Fetch::Scan => self.take_scan(result),
         }
     }
 
-    fn take_batches(&mut self, places: &[BatchPlace], bytes: Option<&Bytes>) {
+    /// Gives back what is to be judged now: not a single batch that may come later, nor one that is gone.
+    fn try_again(&mut self, planned: Planned, fault: Option<&DiskFault>) -> Option<Planned> {
+        if fault.is_none() || !planned.is_alone() {
+            return Some(planned);
+        }
+        let is_there = |segment| self.log.segments().any(|info| info.number == segment);
+        if planned.segment().is_some_and(is_there) {
+            self.counts.reads_failed += 1;
+            return self.reader.try_again(&mut self.ops, planned);
+        }
+        None
+    }
+
+    fn take_batches(&mut self, places: &[BatchPlace], bytes: Result<&Bytes, &DiskFault>) {
         let mut position = 0;
         for place in places {
             let end = position + place.bytes as usize;
-            let batch = bytes.filter(|bytes| bytes.len() >= end);
+            let batch = bytes.ok().filter(|bytes| bytes.len() >= end);
             let view = batch.map(|bytes| self.log.verify(*place, &bytes.slice(position..end)));
             position = end;
             if let Some(Ok(view)) = view {
-                self.reader.suspects.remove(&place.index);
-                self.reader.bodies.insert(place.index, view.body, place.bytes as usize);
+                self.reader.keep(place.index, view.body, place.bytes as usize);
             } else if places.len() > 1 {
-                self.reader.suspects.insert(place.index);
+                self.reader.suspect(place.index);
             } else {
-                self.counts.damaged_batches += 1;
-                let file = FileName::Segment(place.segment);
-                let (position, bytes) = (u64::from(place.position), u64::from(place.bytes));
-                let what = format!("batch {} does not check", place.index);
-                let range = DamagedRange::new(file, position, bytes, what);
-                self.found_damage(range, place.index..place.index.next());
-                self.reader.mark_damaged(place.index);
+                self.give_up(*place, bytes.err());
             }
         }
+    }
+
+    /// A batch does not check, or could not be read for long enough.
+    fn give_up(&mut self, place: BatchPlace, fault: Option<&DiskFault>) {
+        self.counts.damaged_batches += 1;
+        let what = match fault {
+            Some(fault) => format!("batch {} cannot be read: {fault:?}", place.index),
+            None => format!("batch {} does not check", place.index),
+        };
+        let file = FileName::Segment(place.segment);
+        let (position, bytes) = (u64::from(place.position), u64::from(place.bytes));
+        let range = DamagedRange::new(file, position, bytes, what);
+        self.found_damage(range, place.index..place.index.next());
     }
 
     fn take_index(&mut self, segment: u64, result: Result<Bytes, DiskFault>) {

@@ -1,10 +1,12 @@
 //! Rebuild: an index file made again by walking over its segment.
 //!
 //! Sections in what does not verify are damaged, the rest of the segment is not.
-//! One segment at a time; whoever waits is woken after each read and asks again.
+//! If some of it could not be read, what is built serves this process only: the
+//! next one tries again. One segment at a time; whoever waits is woken after each
+//! read and asks again.
 
 use super::Store;
-use super::reading::READ_BYTES_MAX;
+use super::reader::READ_BYTES_MAX;
 use super::walk::{Stretch, Walk};
 use crate::batch::BatchView;
 use crate::index_file::{IndexWriter, SegmentIndex};
@@ -21,13 +23,22 @@ pub(super) struct Rebuild {
     walk: Walk,
     batches: Vec<BatchPlace>,
     entries: Vec<(QueueId, Entry)>,
+    /// Something could not be read, and may be there.
+    is_partial: bool,
 }
 
 impl Rebuild {
+    const fn new(walk: Walk) -> Self {
+        Self { walk, batches: Vec::new(), entries: Vec::new(), is_partial: false }
+    }
+
     fn take(&mut self, stretch: &Stretch<'_>) {
-        if let Stretch::Batch { place, view, .. } = stretch {
-            self.batches.push(*place);
-            self.take_sections(view);
+        match stretch {
+            Stretch::Batch { place, view, .. } => {
+                self.batches.push(*place);
+                self.take_sections(view);
+            }
+            Stretch::Bad(bad) => self.is_partial |= bad.is_unread,
         }
     }
 
@@ -65,7 +76,7 @@ impl Store {
         }
         if self.reader.rebuild.is_none() {
             let walk = Walk::new(&self.info_of(segment), READ_BYTES_MAX);
-            self.reader.rebuild = Some(Rebuild { walk, batches: Vec::new(), entries: Vec::new() });
+            self.reader.rebuild = Some(Rebuild::new(walk));
         }
         self.walk_on()
     }
@@ -87,9 +98,10 @@ impl Store {
 
     /// The walk's next read, or the one in flight.
     fn walk_on(&mut self) -> OpId {
-        let next = self.reader.rebuild.as_ref().map(|rebuild| rebuild.walk.next_read());
-        let place = next.unwrap_or((FileName::Segment(0), 0, READ_BYTES_MAX));
-        self.reader.fetch_scan(&mut self.ops, place)
+        let walk = self.reader.rebuild.as_ref().map(|rebuild| &rebuild.walk);
+        let extent = walk.map_or((FileName::Segment(0), 0, READ_BYTES_MAX), Walk::next_read);
+        let pause_ns = walk.map_or(0, Walk::pause_ns);
+        self.reader.fetch_scan(&mut self.ops, extent, pause_ns)
     }
 
     pub(super) fn take_scan(&mut self, result: Result<Bytes, DiskFault>) {
@@ -103,13 +115,14 @@ impl Store {
             return;
         }
         self.counts.indexes_rebuilt += 1;
-        let (segment, end) = (walk.segment(), walk.end());
+        let (segment, end, is_partial) = (walk.segment(), walk.end(), rebuild.is_partial);
         let bytes = rebuild.finish();
         let index_bytes = u32::try_from(bytes.len()).unwrap_or(0);
         if let Ok(index) = SegmentIndex::read(segment, &bytes) {
             self.reader.indexes.insert(segment, index, bytes.len());
         }
-        if let Some(cold) = self.segments.cold.get_mut(&segment) {
+        let cold = self.segments.cold.get_mut(&segment);
+        if let Some(cold) = cold.filter(|_| !is_partial) {
             *cold = ColdSegment { number: segment, end, index_bytes };
             let op = self.ops.draw();
             self.reader.plans.push(Plan::Replace { op, file: FileName::Index(segment), bytes });

@@ -1,40 +1,44 @@
 //! Scrub: everything that is sealed is read once in a period, so that rot is found while somebody can act.
 //!
 //! ```text
-//!   superblock -> snapshots -> sealed segments, by number -> superblock ...    one piece at a time
+//!   superblock -> snapshots -> each sealed segment, by number -> superblock ...     one piece at a time
+//!                              header -> batches -> footer -> index file
 //! ```
 //!
 //! A pass is spread evenly over the period, but never faster than a bound; a
 //! piece waits while somebody who is behind reads (at most a second). What does
 //! not check is read once more before it is believed. Then it is quarantined as
-//! a read would, and told once. What has a copy elsewhere is written anew: the
-//! superblock, a snapshot. How far the pass is stands in the superblock,
-//! written when that is written anyway.
+//! a read would, and told once. What cannot be read is tried again as long as
+//! there is patience, then told, and left to whoever needs it. What has its like
+//! elsewhere is written anew: the superblock, a snapshot, an index file. How far
+//! the pass is stands in the superblock, written when that is written anyway.
+//!
+//! What a piece must look like is in `check`.
+
+mod check;
 
 use super::Store;
-use super::walk::{Stretch, Walk};
-use crate::chunk::BLOCK_BYTES;
+use super::patience;
+use super::reader::Extent;
+use super::walk::Walk;
+use crate::index_file::IndexCheck;
 use crate::log::SegmentInfo;
 use crate::plan::{DiskFault, FileName, OpId, Plan};
-use crate::segment::{HEAD_BYTES, SegmentHeader};
+use crate::segment::HEAD_BYTES;
 use crate::snapshot::SnapshotCheck;
-use crate::store::DamagedRange;
-use crate::superblock::{COPIES, Superblock};
 use bytes::Bytes;
-use std::ops::Range;
+use check::{BLOCK, Finding, SUPERBLOCK_BYTES, Seen};
 use wire::LogIndex;
 
 /// A piece, unless a batch is longer.
 const PIECE_BYTES: u32 = 256 << 10;
-const SUPERBLOCK_BYTES: u32 = 16 << 10;
-const _: () = assert!(SUPERBLOCK_BYTES as usize == COPIES * BLOCK_BYTES);
 /// How often, and how many times, a piece waits for those who read.
 const YIELD_NS: u64 = 5_000_000;
 const YIELDS_MAX: u32 = 200;
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// What is read next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Target {
     Superblock,
     Snapshot {
@@ -42,10 +46,15 @@ enum Target {
         check: SnapshotCheck,
     },
     /// A segment's header, twice.
-    Head(u64),
+    Head(SegmentInfo),
     Batches {
         walk: Walk,
         previous: Option<(LogIndex, u32)>,
+    },
+    Footer(SegmentInfo),
+    Index {
+        segment: u64,
+        check: IndexCheck,
     },
 }
 
@@ -58,9 +67,13 @@ pub(super) struct Scrub {
     reading: Option<OpId>,
     /// When the next piece is due; `None`: the first turn says.
     next_at_ns: Option<u64>,
+    /// Before the next piece at least, from the next turn on.
+    pause_ns: u64,
     yields: u32,
     /// This piece was read before and did not check.
     is_second_look: bool,
+    /// How often this piece could not be read.
+    failures: usize,
     pub(super) bytes: u64,
     pub(super) passes: u64,
     /// Wall clock of the end of the last pass, in seconds; 0 = none yet.
@@ -68,8 +81,41 @@ pub(super) struct Scrub {
     wall_ns: u64,
 }
 
-/// What a piece showed to be wrong, and the batches it is about.
-type Wrong = Vec<(DamagedRange, Range<LogIndex>)>;
+impl Target {
+    fn extent(&self) -> Extent {
+        match self {
+            Self::Superblock => (FileName::Superblock, 0, SUPERBLOCK_BYTES),
+            Self::Snapshot { number, check } => {
+                let (position, bytes) = check.next_read(PIECE_BYTES);
+                (FileName::Snapshot(*number), position, bytes)
+            }
+            Self::Head(info) => (FileName::Segment(info.number), 0, HEAD_BYTES),
+            Self::Batches { walk, .. } => walk.next_read(),
+            Self::Footer(info) => {
+                (FileName::Segment(info.number), info.bytes.saturating_sub(u64::from(BLOCK)), BLOCK)
+            }
+            Self::Index { segment, check } => {
+                let (position, bytes) = check.next_read(PIECE_BYTES);
+                (FileName::Index(*segment), position, bytes)
+            }
+        }
+    }
+
+    /// To look at it once more.
+    fn again(&self) -> Self {
+        match self {
+            Self::Snapshot { number, .. } => {
+                Self::Snapshot { number: *number, check: SnapshotCheck::default() }
+            }
+            Self::Index { segment, check } => {
+                Self::Index { segment: *segment, check: check.again() }
+            }
+            Self::Superblock | Self::Head(_) | Self::Batches { .. } | Self::Footer(_) => {
+                self.clone()
+            }
+        }
+    }
+}
 
 impl Scrub {
     /// To go on with this segment.
@@ -79,8 +125,10 @@ impl Scrub {
             segment,
             reading: None,
             next_at_ns: None,
+            pause_ns: 0,
             yields: 0,
             is_second_look: false,
+            failures: 0,
             bytes: 0,
             passes: 0,
             last_pass_seconds: 0,
@@ -92,16 +140,25 @@ impl Scrub {
         self.next_at_ns.filter(|_| self.reading.is_none())
     }
 
-    fn next_read(&self) -> (FileName, u64, u32) {
-        match &self.target {
-            Target::Superblock => (FileName::Superblock, 0, SUPERBLOCK_BYTES),
-            Target::Snapshot { number, check } => {
-                let (position, bytes) = check.next_read(PIECE_BYTES);
-                (FileName::Snapshot(*number), position, bytes)
-            }
-            Target::Head(segment) => (FileName::Segment(*segment), 0, HEAD_BYTES),
-            Target::Batches { walk, .. } => walk.next_read(),
-        }
+    /// When the next piece is due; the first one after this pace.
+    fn due_ns(&mut self, now_ns: u64, pace_ns: u64) -> u64 {
+        let next_ns = self.next_at_ns.unwrap_or(now_ns.saturating_add(pace_ns));
+        let due_ns = match std::mem::take(&mut self.pause_ns) {
+            0 => next_ns,
+            rest_ns => next_ns.max(now_ns.saturating_add(rest_ns)),
+        };
+        self.next_at_ns = Some(due_ns);
+        due_ns
+    }
+
+    /// A piece could not be read: whether to try it again, after a pause.
+    fn try_again(&mut self) -> bool {
+        self.failures += 1;
+        let pause_ns = patience::pause_ns(self.failures);
+        self.pause_ns = pause_ns.unwrap_or(0);
+        // What was tried so often needs no second look.
+        self.is_second_look |= pause_ns.is_none();
+        pause_ns.is_some()
     }
 }
 
@@ -112,9 +169,9 @@ impl Store {
             return;
         }
         self.scrub.wall_ns = wall_ns;
-        let wait_ns = self.scrub_pace_ns(self.scrub.next_read().2);
-        let due_ns = *self.scrub.next_at_ns.get_or_insert(self.now_ns.saturating_add(wait_ns));
-        if self.now_ns < due_ns {
+        let (file, position, bytes) = self.scrub.target.extent();
+        let pace_ns = self.scrub_pace_ns(bytes);
+        if self.now_ns < self.scrub.due_ns(self.now_ns, pace_ns) {
             return;
         }
         if self.reader.is_reading() && self.scrub.yields < YIELDS_MAX {
@@ -123,12 +180,11 @@ impl Store {
             return;
         }
         let op = self.ops.draw();
-        let (file, position, bytes) = self.scrub.next_read();
         plans.push(Plan::Read { op, file, position, bytes });
         self.scrub.reading = Some(op);
         self.scrub.yields = 0;
         self.scrub.bytes += u64::from(bytes);
-        self.scrub.next_at_ns = Some(self.now_ns.saturating_add(self.scrub_pace_ns(bytes)));
+        self.scrub.next_at_ns = Some(self.now_ns.saturating_add(pace_ns));
     }
 
     /// How long so many bytes take at the pace of a pass.
@@ -146,114 +202,97 @@ impl Store {
         if self.scrub.reading.take_if(|reading| *reading == op).is_none() {
             return false;
         }
-        let bytes = result.as_ref().ok();
         let target = std::mem::replace(&mut self.scrub.target, Target::Superblock);
-        let (next, again, wrong) = match target {
-            Target::Superblock => self.check_superblock(bytes),
-            Target::Snapshot { number, check } => self.check_snapshot(number, check, bytes),
-            Target::Head(segment) => self.check_head(segment, bytes),
-            Target::Batches { walk, previous } => self.check_batches((walk, previous), bytes),
+        let seen = match (&target, result) {
+            _ if !self.is_there(&target) => Seen::default(),
+            (Target::Batches { walk, previous }, result) => {
+                self.check_batches(*walk, *previous, result.as_ref().ok())
+            }
+            (_, Ok(bytes)) => self.check(&target, bytes),
+            (_, Err(_)) if self.scrub.try_again() => {
+                self.scrub.target = target;
+                return true;
+            }
+            (_, Err(_)) => Seen::unread(target.extent()),
         };
-        if !wrong.is_empty() && !std::mem::replace(&mut self.scrub.is_second_look, true) {
-            self.scrub.target = again;
+        self.scrub.failures = 0;
+        let is_news = !seen.wrong.is_empty();
+        if is_news && !std::mem::replace(&mut self.scrub.is_second_look, true) {
+            self.scrub.target = target.again();
             return true;
         }
         self.scrub.is_second_look = false;
-        self.scrub.target = next;
-        for (range, batches) in wrong {
-            self.repair(range.file);
-            self.found_damage(range, batches);
+        for finding in seen.wrong {
+            self.found(finding);
         }
+        self.scrub.target = seen.next.unwrap_or_else(|| self.after(&target));
         true
     }
 
-    fn check_superblock(&mut self, bytes: Option<&Bytes>) -> (Target, Target, Wrong) {
-        // While it is written its copies differ.
-        let copies = bytes.filter(|_| !self.log.writes_superblock());
-        let copies = copies.map(|bytes| bytes.chunks(BLOCK_BYTES).map(Superblock::decode));
-        let bad = copies.into_iter().flatten().enumerate().filter(|(_, copy)| copy.is_err());
-        let wrong = bad.map(|(nth, _)| {
-            let what = format!("copy {} of 4 cannot be read", nth + 1);
-            let position = (nth * BLOCK_BYTES) as u64;
-            (
-                DamagedRange::new(FileName::Superblock, position, BLOCK_BYTES as u64, what),
-                no_batches(),
-            )
-        });
-        let wrong = wrong.collect();
-        (self.snapshot_from(0), Target::Superblock, wrong)
+    /// Whether it was not removed meanwhile.
+    fn is_there(&self, target: &Target) -> bool {
+        let is_sealed = |number| self.log.segments().any(|info| info.number == number);
+        match target {
+            Target::Superblock => true,
+            Target::Snapshot { number, .. } => self.snapshots.has(*number),
+            Target::Head(info) | Target::Footer(info) => is_sealed(info.number),
+            Target::Batches { walk, .. } => is_sealed(walk.segment()),
+            Target::Index { segment, check } => self.index_bytes(*segment) == check.bytes(),
+        }
     }
 
-    fn check_snapshot(
-        &mut self,
-        number: u64,
-        check: SnapshotCheck,
-        bytes: Option<&Bytes>,
-    ) -> (Target, Target, Wrong) {
-        let again = Target::Snapshot { number, check: SnapshotCheck::default() };
-        if !self.snapshots.has(number) {
-            return (self.snapshot_from(number + 1), again, Vec::new());
-        }
-        let mut check = check;
-        match bytes.map(|bytes| check.take(bytes)) {
-            Some(Ok(false)) => (Target::Snapshot { number, check }, again, Vec::new()),
-            Some(Ok(true)) => (self.snapshot_from(number + 1), again, Vec::new()),
-            Some(Err(_)) | None => {
-                let what = "it does not match its checksum".to_owned();
-                let range = DamagedRange::new(FileName::Snapshot(number), 0, check.bytes(), what);
-                (self.snapshot_from(number + 1), again, vec![(range, no_batches())])
+    fn found(&mut self, finding: Finding) {
+        match finding {
+            Finding::Damage(range, batches) => {
+                self.repair(range.file);
+                self.found_damage(range, batches);
+            }
+            Finding::Unread(range) => {
+                self.repair(range.file);
+                self.found_unread(range);
             }
         }
     }
 
-    fn check_head(&mut self, segment: u64, bytes: Option<&Bytes>) -> (Target, Target, Wrong) {
-        let Some(info) = self.sealed(segment) else {
-            return (self.segment_from(segment + 1), Target::Head(segment), Vec::new());
-        };
-        let mut wrong = Vec::new();
-        for nth in 0..2_usize {
-            let copy =
-                bytes.and_then(|bytes| bytes.get(nth * BLOCK_BYTES..(nth + 1) * BLOCK_BYTES));
-            if copy.and_then(|copy| SegmentHeader::decode(copy).ok()).is_none() {
-                let what = format!("copy {} of the header cannot be read", nth + 1);
-                let (file, position) = (FileName::Segment(segment), (nth * BLOCK_BYTES) as u64);
-                let range = DamagedRange::new(file, position, BLOCK_BYTES as u64, what);
-                wrong.push((range, no_batches()));
+    /// Writes anew what is known in memory, or follows from what is sound.
+    fn repair(&mut self, file: FileName) {
+        match file {
+            FileName::Superblock => self.log.rewrite_superblock(),
+            FileName::Snapshot(_) => self.snapshots.wanted = Some(LogIndex(0)),
+            FileName::Index(segment) => {
+                if let Some(cold) = self.segments.cold.get_mut(&segment) {
+                    cold.index_bytes = 0;
+                    self.start_rebuild(segment);
+                }
             }
+            FileName::Segment(_) => {}
         }
-        let walk = Walk::new(&info, PIECE_BYTES);
-        let next = if walk.is_complete() {
-            self.segment_from(segment + 1)
-        } else {
-            Target::Batches { walk, previous: None }
-        };
-        (next, Target::Head(segment), wrong)
     }
 
-    fn check_batches(
-        &mut self,
-        (walk, previous): (Walk, Option<(LogIndex, u32)>),
-        bytes: Option<&Bytes>,
-    ) -> (Target, Target, Wrong) {
-        let segment = walk.segment();
-        let again = Target::Batches { walk, previous };
-        if self.sealed(segment).is_none() {
-            return (self.segment_from(segment + 1), again, Vec::new());
-        }
-        let (mut walk, mut previous, mut wrong) = (walk, previous, Vec::new());
-        walk.take(bytes, &self.log, &mut |stretch| {
-            judge(&stretch, segment, &mut previous, &mut wrong);
-        });
-        let next = if walk.is_complete() {
-            self.segment_from(segment + 1)
-        } else {
-            Target::Batches { walk, previous }
-        };
-        (next, again, wrong)
-    }
+    // ---- the order of a pass ----
 
-    fn sealed(&self, segment: u64) -> Option<SegmentInfo> {
-        self.log.segments().find(|info| info.number == segment && info.sealed).copied()
+    /// What follows when all of this was looked at.
+    fn after(&mut self, target: &Target) -> Target {
+        match target {
+            Target::Superblock => self.snapshot_from(0),
+            Target::Snapshot { number, .. } => self.snapshot_from(number + 1),
+            Target::Head(info) => match Walk::new(info, PIECE_BYTES) {
+                walk if walk.is_complete() => Target::Footer(*info),
+                walk => Target::Batches { walk, previous: None },
+            },
+            Target::Batches { walk, .. } => match self.sealed_from(walk.segment()) {
+                Some(info) if info.number == walk.segment() => Target::Footer(info),
+                Some(_) | None => self.segment_from(walk.segment() + 1),
+            },
+            Target::Footer(info) => match self.index_bytes(info.number) {
+                0 => self.segment_from(info.number + 1),
+                bytes => {
+                    let segment = info.number;
+                    Target::Index { segment, check: IndexCheck::new(segment, bytes) }
+                }
+            },
+            Target::Index { segment, .. } => self.segment_from(segment + 1),
+        }
     }
 
     fn snapshot_from(&mut self, number: u64) -> Target {
@@ -265,61 +304,22 @@ impl Store {
 
     /// The first sealed segment from this number on; the end of a pass when there is none.
     fn segment_from(&mut self, number: u64) -> Target {
-        let next = self.log.segments().find(|info| info.number >= number && info.sealed);
-        let next = next.map(|info| info.number);
+        let next = self.sealed_from(number);
         if next.is_none() {
             self.scrub.passes += 1;
             self.scrub.last_pass_seconds = self.scrub.wall_ns / SECOND_NS;
         }
-        self.scrub.segment = next.unwrap_or(0);
+        self.scrub.segment = next.map_or(0, |info| info.number);
         self.log.set_scrub_segment(self.scrub.segment);
         next.map_or(Target::Superblock, Target::Head)
     }
 
-    /// Writes anew what is known in memory.
-    fn repair(&mut self, file: FileName) {
-        match file {
-            FileName::Superblock => self.log.rewrite_superblock(),
-            FileName::Snapshot(_) => self.snapshots.wanted = Some(LogIndex(0)),
-            FileName::Segment(_) | FileName::Index(_) => {}
-        }
+    fn sealed_from(&self, number: u64) -> Option<SegmentInfo> {
+        self.log.segments().find(|info| info.number >= number && info.sealed).copied()
     }
-}
 
-/// What a stretch of a segment shows to be wrong.
-fn judge(
-    stretch: &Stretch<'_>,
-    segment: u64,
-    previous: &mut Option<(LogIndex, u32)>,
-    wrong: &mut Wrong,
-) {
-    let file = FileName::Segment(segment);
-    let mut tell = |position: u64, bytes: u64, what: String, batches: Range<LogIndex>| {
-        wrong.push((DamagedRange::new(file, position, bytes, what), batches));
-    };
-    match stretch {
-        Stretch::Bad { position, bytes, batches } => {
-            let what = format!("batches {} to {} are damaged", batches.start, batches.end);
-            tell(*position, *bytes, what, batches.clone());
-            *previous = None;
-        }
-        Stretch::Batch { place, header, bytes, .. } => {
-            let (position, length) = (u64::from(place.position), u64::from(place.bytes));
-            if !header.padding_is_zero(bytes) {
-                let what = format!("batch {}: its padding is not zero", place.index);
-                tell(position, length, what, no_batches());
-            }
-            let before = previous.replace((place.index.next(), header.identity_checksum));
-            if before
-                .is_some_and(|(next, identity)| next == place.index && identity != header.previous)
-            {
-                let what = format!("the chain breaks at batch {}", place.index);
-                tell(position, length, what, no_batches());
-            }
-        }
+    /// Length of a segment's index file; 0: it has none.
+    fn index_bytes(&self, segment: u64) -> u32 {
+        self.segments.cold.get(&segment).map_or(0, |cold| cold.index_bytes)
     }
-}
-
-const fn no_batches() -> Range<LogIndex> {
-    LogIndex(0)..LogIndex(0)
 }

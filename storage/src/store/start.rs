@@ -11,7 +11,7 @@
 use super::cooling::Cooling;
 use super::findings::Findings;
 use super::notes::Notes;
-use super::reading::Reader;
+use super::reader::Reader;
 use super::retention::Sweep;
 use super::scrub::Scrub;
 use super::segments::Segments;

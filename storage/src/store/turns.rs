@@ -53,6 +53,7 @@ impl Store {
     /// Says what to do now: start a flush if none is in flight and something waits, prepare, seal, snapshot, retain. Called at each turn's end.
     pub fn turn(&mut self, mono_ns: u64, wall_ns: u64, plans: &mut Vec<Plan>) {
         self.now_ns = mono_ns;
+        self.reader.wake(mono_ns);
         plans.append(&mut self.reader.plans);
         self.log.maintain(mono_ns, &mut self.ops, plans);
         if self.notes.is_waiting() {
@@ -78,7 +79,8 @@ impl Store {
         let piece = busy.then_some(self.now_ns + PIECE_NS);
         let deadlines =
             [self.flush.deadline_ns(), self.log.deadline_ns(), self.sweep_deadline_ns(), piece];
-        let deadlines = deadlines.into_iter().chain([self.scrub.deadline_ns(), naming]);
+        let reads = [self.scrub.deadline_ns(), self.reader.deadline_ns()];
+        let deadlines = deadlines.into_iter().chain(reads).chain([naming]);
         deadlines.flatten().min()
     }
 

@@ -120,7 +120,7 @@ pub struct Node {
     pub flush_fault: Option<FlushFault>,
     /// The next file task fails.
     pub task_fails: bool,
-    /// What damage and failed reads may have taken, until it is told.
+    /// What damage may have taken, until it is told.
     pub wounds: Vec<Wound>,
     /// Shards that may refuse to start, for what was done to their disks.
     harmed: Vec<bool>,

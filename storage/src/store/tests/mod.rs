@@ -179,11 +179,18 @@ impl House {
         }
     }
 
+    /// One turn, not before what rests may go on.
+    fn turn_when_due(&mut self) {
+        let due_ns = self.store.reader.deadline_ns().unwrap_or(0);
+        self.mono_ns = self.mono_ns.max(due_ns);
+        self.turn();
+    }
+
     /// One read, waiting as long as it takes.
     fn read(&mut self, queue: QueueId, from: Offset) -> Read {
         for _ in 0..200 {
             match self.store.read(queue, from, u32::MAX, usize::MAX) {
-                Read::Wait(_) => self.turn(),
+                Read::Wait(_) => self.turn_when_due(),
                 read @ (Read::Records { .. } | Read::Gap { .. } | Read::End) => return read,
             }
         }

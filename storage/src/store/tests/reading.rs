@@ -125,6 +125,50 @@ fn damage_is_a_gap_of_exactly_its_sections() {
     assert_eq!(house.counter("damaged_batches"), 2);
 }
 
+/// Cold segments, the first of which lost its index file; and a block of a batch in it.
+fn without_an_index() -> (House, (FileName, u64), Vec<u8>) {
+    let mut house = House::with_queue(&StoreConfig { recent_bytes_max: 0, ..config() });
+    house.fill(QUEUE, 4);
+    house.turns(20);
+    let number = *house.store.segments.cold.keys().next().expect("one is cold");
+    let index = house.disk.files.remove(&FileName::Index(number)).expect("written");
+    (house, (FileName::Segment(number), 20), index)
+}
+
+#[test]
+fn an_index_is_built_without_what_cannot_be_read_and_not_kept() {
+    let (mut house, block, _) = without_an_index();
+    let FileName::Segment(number) = block.0 else { panic!("a segment's") };
+    house.disk.unreadable.insert(block);
+    let end = house.visible_end(QUEUE).0;
+    let (seen, gaps) = house.read_all(QUEUE, Offset(0));
+    let [(first, to, GapReason::Damage)] = gaps[..] else { panic!("{gaps:?}") };
+    assert_eq!((to - first, seen.len() as u64), (1, end - 1), "a batch of this log has one record");
+    house.turns(20);
+    assert!(!house.disk.files.contains_key(&FileName::Index(number)));
+    house.disk.unreadable.clear();
+    let mut house = house.restart();
+    assert_eq!(house.read_all(QUEUE, Offset(0)), ((0..end).collect(), vec![]), "it is there again");
+}
+
+#[test]
+fn what_cannot_be_read_for_a_moment_is_in_the_index_that_is_built() {
+    let (mut house, block, index) = without_an_index();
+    house.disk.unreadable.insert(block);
+    let since_ns = house.mono_ns;
+    assert!(matches!(house.store.read(QUEUE, Offset(0), 1, 1), Read::Wait(_)));
+    while house.mono_ns < since_ns + SECOND {
+        house.turn_when_due();
+        assert!(matches!(house.store.read(QUEUE, Offset(0), 1, 1), Read::Wait(_)));
+    }
+    house.disk.unreadable.clear();
+    let end = house.visible_end(QUEUE).0;
+    assert_eq!(house.read_all(QUEUE, Offset(0)), ((0..end).collect(), vec![]));
+    house.turn();
+    let FileName::Segment(number) = block.0 else { panic!("a segment's") };
+    assert_eq!(house.disk.files.get(&FileName::Index(number)), Some(&index), "the same bytes");
+}
+
 #[test]
 fn times_lead_to_offsets() {
     let mut house = House::with_queue(&config());

@@ -3,6 +3,7 @@
 use super::*;
 use crate::plan::{DiskFault, FileName};
 use crate::superblock::Superblock;
+use std::collections::BTreeSet;
 
 const MINUTE: u64 = 60 * SECOND;
 
@@ -82,6 +83,25 @@ fn rot_is_found_named_and_quarantined_before_anybody_reads_it() {
 }
 
 #[test]
+fn a_stray_copy_of_a_later_batch_takes_what_it_was_written_over_and_no_more() {
+    for (from, to) in [(12, 5), (5, 12), (6, 5), (14, 1)] {
+        let mut house = house(&scrubbing());
+        let at = |nth: usize| 64 * 1024 + nth * 12 * 1024;
+        let segment = house.disk.segment(1);
+        segment.copy_within(at(from)..at(from + 1), at(to));
+        house.disk.files.remove(&FileName::Index(1));
+        let found = house.let_pass(2 * MINUTE);
+        let lost: Vec<_> = found.iter().flat_map(|range| range.lost.clone()).collect();
+        let [QueueRange { queue: QUEUE, first, end }] = lost[..] else { panic!("{found:?}") };
+        assert_eq!(end, first.plus(1), "a batch of this log holds one record");
+        let all = house.visible_end(QUEUE).0;
+        let (seen, gaps) = house.read_all(QUEUE, Offset(0));
+        assert_eq!(gaps, [(first.0, end.0, GapReason::Damage)]);
+        assert_eq!(seen.len() as u64, all - 1);
+    }
+}
+
+#[test]
 fn a_glitch_of_one_read_is_not_believed() {
     let mut house = house(&scrubbing());
     let block = (FileName::Segment(1), 20);
@@ -101,17 +121,21 @@ fn a_glitch_of_one_read_is_not_believed() {
 }
 
 #[test]
-fn padding_headers_snapshots_and_superblocks_are_looked_at_and_the_last_two_written_anew() {
+fn whatever_bears_a_checksum_is_looked_at_and_written_anew_where_its_like_is_known() {
     let mut house = house(&scrubbing());
     let batch = house.store.segments.hot[0].batches[0];
     let padding = (batch.position + batch.bytes) as usize - 1;
     let snapshot = *house.store.snapshots.numbers().last().expect("one was taken");
+    let last_byte = usize::try_from(SEGMENT_BYTES).expect("small") - 1;
     let flips = [
         (FileName::Segment(batch.segment), padding),
         (FileName::Segment(1), 4096 + 9),
+        (FileName::Segment(2), last_byte),
+        (FileName::Index(1), 77),
         (FileName::Snapshot(snapshot), 300),
         (FileName::Superblock, 2 * 4096 + 50),
     ];
+    let index = house.disk.files[&FileName::Index(1)].clone();
     for (file, at) in flips {
         house.disk.files.get_mut(&file).expect("there")[at] ^= 1;
     }
@@ -127,26 +151,48 @@ fn padding_headers_snapshots_and_superblocks_are_looked_at_and_the_last_two_writ
     let copies = house.disk.files[&FileName::Superblock].chunks(4096);
     assert!(copies.map(Superblock::decode).all(|copy| copy.is_ok()));
     assert!(house.counter("snapshots") >= 2, "another one was taken");
+    assert_eq!(house.disk.files[&FileName::Index(1)], index, "the same bytes");
     let end = house.visible_end(QUEUE).0;
     assert_eq!(house.restart().read_all(QUEUE, Offset(0)), ((0..end).collect(), vec![]));
 }
 
 #[test]
-fn a_block_that_cannot_be_read_takes_its_batch_and_no_other() {
+fn a_block_that_cannot_be_read_is_told_and_left_to_who_needs_it() {
     let mut house = house(&scrubbing());
     let batch = house.store.segments.hot[0].batches[1];
     let (file, position) = (FileName::Segment(batch.segment), u64::from(batch.position));
-    house.disk.unreadable.insert((file, position / 4096));
+    let block = (file, position / 4096);
+    house.disk.unreadable.insert(block);
     let found = house.let_pass(2 * MINUTE);
-    assert!(!found.is_empty());
-    let end = position + u64::from(batch.bytes);
-    let is_of_it = |range: &DamagedRange| {
-        range.file == file && range.position >= position && range.position + range.bytes <= end
-    };
-    assert!(found.iter().all(is_of_it), "{found:?}");
-    let lost: Vec<QueueRange> = found.iter().flat_map(|range| range.lost.clone()).collect();
-    let [QueueRange { queue: QUEUE, first, end }] = lost[..] else { panic!("{lost:?}") };
-    assert_eq!(end, first.plus(1), "a batch of this log holds one record");
+    let place = |range: &DamagedRange| (range.file, range.position, range.bytes);
+    let of_batch = (file, position, u64::from(batch.bytes));
+    assert_eq!(found.iter().map(place).collect::<Vec<_>>(), [of_batch], "once: {found:?}");
+    assert!(found[0].lost.is_empty() && found[0].what.ends_with("cannot be read"), "{found:?}");
+    house.disk.unreadable.remove(&block);
+    let end = house.visible_end(QUEUE).0;
+    assert_eq!(house.read_all(QUEUE, Offset(0)), ((0..end).collect(), vec![]), "it is not lost");
+}
+
+#[test]
+fn a_drive_that_reads_nothing_for_a_moment_damages_nothing() {
+    let mut house = house(&scrubbing());
+    let files: Vec<FileName> = house.disk.files.keys().copied().collect();
+    let blocks = files.iter().flat_map(|file| (0..SEGMENT_BYTES / 4096).map(|at| (*file, at)));
+    let all: BTreeSet<_> = blocks.collect();
+    let end = house.visible_end(QUEUE).0;
+    // Somebody who is behind meets it at every offset in turn, the scrub wherever it is.
+    for from in (0..end).cycle().step_by(7).take(40) {
+        house.disk.unreadable.clone_from(&all);
+        let _ = house.store.read(QUEUE, Offset(from), 1, 1);
+        assert_eq!(house.let_pass(SECOND), []);
+        house.disk.unreadable.clear();
+        let read = house.read(QUEUE, Offset(from));
+        assert!(matches!(read, Read::Records { .. }), "{read:?}");
+        assert_eq!(house.let_pass(3 * SECOND), []);
+    }
+    assert_eq!(house.read_all(QUEUE, Offset(0)), ((0..end).collect(), vec![]));
+    assert!(house.counter("reads_failed") > 20, "{}", house.counter("reads_failed"));
+    assert_eq!(house.counter("damaged_batches"), 0);
 }
 
 #[test]

@@ -62,14 +62,6 @@ impl SimDisk {
         Some(harm)
     }
 
-    /// What a read may have missed: the sections of a batch that lies alone in it.
-    pub fn wounds_of_read(&self, file: FileName, position: u64, bytes: u64) -> Vec<Wound> {
-        let FileName::Segment(segment) = file else { return Vec::new() };
-        let place = Place { segment, position, bytes };
-        let is_alone = self.batches.iter().any(|(batch, _)| *batch == place);
-        if is_alone { self.sections_of(place) } else { Vec::new() }
-    }
-
     fn one_of_files(
         &self,
         random: &mut Random,

@@ -89,7 +89,6 @@ impl Node {
         let mut into = vec![0; bytes as usize];
         let mut read = disk.read_running(file, position, &mut into);
         if read.is_ok() && world.is_unreadable() {
-            self.wounds.extend(disk.wounds_of_read(file, position, u64::from(bytes)));
             read = Err(DiskFault::Errno(EIO));
         }
         world.fired.read_errors += u64::from(read == Err(DiskFault::Errno(EIO)));
