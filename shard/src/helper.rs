@@ -4,8 +4,8 @@
 //! there is no room for its answer, so the helper never waits for the shard.
 //!
 //! Zeroes are written over the next segment at a pace, so that the flushes of the present one find the
-//! disk free: twice as fast as storage lets segments of zeroes be used up. Once another task waits, a
-//! burst has begun or the shard is ending: then without a pause.
+//! disk free: several times as fast as segments are used up, and never slowly. Once another task waits,
+//! or the shard is ending, without a pause.
 
 use crate::core::{FileId, FileTask, IoFault, OperationId};
 use crate::directory::ShardDir;
@@ -17,8 +17,10 @@ use std::sync::Arc;
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
-/// The pace of zeroes, in bytes per second.
-const ZEROES_BYTES_PER_SECOND: u64 = 128 << 20;
+/// The slowest pace of zeroes, in bytes per second: a burst finds a segment ready in a third of a second.
+const ZEROES_PER_SECOND_MIN: u64 = 192 << 20;
+/// Zeroes are written so many times as fast as the segments before were used up.
+const ZEROES_AHEAD: u64 = 4;
 /// Tasks a shard may have waiting.
 const TASKS_MAX: usize = 256;
 
@@ -51,7 +53,8 @@ impl Helper {
     ) -> std::io::Result<Self> {
         let (tasks, task_queue) = RingBuffer::new(TASKS_MAX);
         let (done_queue, done) = RingBuffer::new(TASKS_MAX);
-        let mut work = Work { dir, task_queue, done_queue, bell };
+        let prepared_ns = host::mono_ns();
+        let mut work = Work { dir, task_queue, done_queue, bell, prepared_ns };
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             if let Some(core) = core {
                 core_affinity::set_for_current(core_affinity::CoreId { id: core });
@@ -104,6 +107,8 @@ struct Work {
     task_queue: Consumer<(OperationId, FileTask)>,
     done_queue: Producer<Done>,
     bell: Arc<Bell>,
+    /// When the segment before was begun.
+    prepared_ns: u64,
 }
 
 impl Work {
@@ -124,10 +129,11 @@ impl Work {
     }
 
     fn carry_out(&mut self, operation: OperationId, task: &FileTask) -> Done {
-        let Self { dir, task_queue, .. } = self;
         let begun_ns = host::mono_ns();
+        let bytes_per_second = self.pace(task, begun_ns);
+        let Self { dir, task_queue, .. } = self;
         let result = dir.apply_at_pace(task, &mut |written_bytes| {
-            let span_ns = written_bytes * 1_000_000_000 / ZEROES_BYTES_PER_SECOND;
+            let span_ns = written_bytes * 1_000_000_000 / bytes_per_second;
             rest_until(begun_ns + span_ns, task_queue);
         });
         let changed = match task {
@@ -140,6 +146,19 @@ impl Work {
         };
         Done { operation, result: result.map_err(IoFault::from), changed }
     }
+
+    /// How fast zeroes are written, in bytes per second.
+    fn pace(&mut self, task: &FileTask, now_ns: u64) -> u64 {
+        let FileTask::Prepare { bytes, .. } = task else { return ZEROES_PER_SECOND_MIN };
+        let since_ns = now_ns - std::mem::replace(&mut self.prepared_ns, now_ns);
+        zeroes_per_second(*bytes, since_ns)
+    }
+}
+
+/// How fast zeroes are written over a segment of `bytes` when the one before was wanted `since_ns` ago.
+fn zeroes_per_second(bytes: u64, since_ns: u64) -> u64 {
+    let used_per_second = bytes.saturating_mul(1_000_000_000) / since_ns.max(1);
+    used_per_second.saturating_mul(ZEROES_AHEAD).max(ZEROES_PER_SECOND_MIN)
 }
 
 /// Rests until then, unless there is something to do.
@@ -156,6 +175,14 @@ fn rest_until(due_ns: u64, task_queue: &Consumer<(OperationId, FileTask)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zeroes_keep_ahead_of_what_is_used() {
+        let (segment_bytes, second_ns) = (64 << 20, 1_000_000_000);
+        assert_eq!(zeroes_per_second(segment_bytes, 60 * second_ns), ZEROES_PER_SECOND_MIN);
+        assert_eq!(zeroes_per_second(segment_bytes, second_ns / 10), 2560 << 20);
+        assert!(zeroes_per_second(segment_bytes, 0) > 1 << 40, "and nothing is divided by zero");
+    }
 
     #[test]
     fn tasks_end_in_order_and_the_rest_is_done_before_the_end() {

@@ -1,10 +1,11 @@
 //! Pool: segments made ready ahead, so that a flush never waits for a file.
 //!
 //! One file is prepared at a time, so numbers are used in the order in which
-//! they become ready. Written full of zeroes while nobody is in a hurry (a
-//! durable append into zeroes costs half of one into fallocated space), only
-//! fallocated when segments are used up faster than that. The one that a start
-//! makes because there is none is short, so that it can be zeroes at once.
+//! they become ready. Written full of zeroes: a write into space that is only
+//! fallocated must have its extents converted before it counts as done, which
+//! costs more than writing every byte twice. Only when an append found nothing
+//! ready the next is fallocated and no more, which takes no time. The one that a
+//! start makes because there is none is short, so that it can be zeroes at once.
 
 use crate::plan::{DiskFault, FileName, OpId, OpIds, Plan};
 use crate::segment::{HEAD_BYTES, batches_end};
@@ -12,8 +13,6 @@ use std::collections::VecDeque;
 
 /// After the disk was full, it is tried again so often.
 const RETRY_NS: u64 = 1_000_000_000;
-/// Segments used up more slowly than this, in bytes per second, leave time to write zeroes over the next.
-const ZEROES_BYTES_PER_SECOND: u64 = 64 << 20;
 /// Length of the segment that a start makes and waits for: some milliseconds of zeroes.
 const FIRST_BYTES: u64 = 8 << 20;
 
@@ -49,12 +48,7 @@ pub(crate) struct Pool {
     ready_target: usize,
     /// Of all segments together, those with batches included.
     segments_max: usize,
-    /// When the newest segment was taken, monotonic, and its length.
-    taken_ns: u64,
-    taken_bytes: u64,
-    /// Whether segments go faster than zeroes can be written.
-    hurry: bool,
-    /// An append found too little room: one more than the target.
+    /// An append found too little room: one more than the target, and at once.
     more: bool,
     /// Monotonic time of the last `maintain`.
     now_ns: u64,
@@ -79,9 +73,6 @@ impl Pool {
             segment_bytes,
             ready_target,
             segments_max,
-            taken_ns: 0,
-            taken_bytes: 0,
-            hurry: false,
             more: false,
             now_ns: 0,
         }
@@ -111,12 +102,7 @@ impl Pool {
 
     /// The next segment to write to.
     pub(crate) fn take(&mut self) -> Option<Ready> {
-        let ready = self.ready.pop_front()?;
-        let lasted_ns = self.now_ns.saturating_sub(self.taken_ns);
-        let zeroes_ns = self.taken_bytes * 1_000_000_000 / ZEROES_BYTES_PER_SECOND;
-        self.hurry = lasted_ns < zeroes_ns;
-        (self.taken_ns, self.taken_bytes) = (self.now_ns, ready.bytes);
-        Some(ready)
+        self.ready.pop_front()
     }
 
     /// How many files there are when `used` of them hold batches.
@@ -182,8 +168,7 @@ impl Pool {
         if wanted && used + self.ready.len() < self.segments_max {
             let op = ops.draw();
             self.task = Task::Prepare(op);
-            let zeroed = !self.hurry;
-            let (segment, bytes) = (self.next_number, self.segment_bytes);
+            let (segment, bytes, zeroed) = (self.next_number, self.segment_bytes, !self.more);
             plans.push(Plan::Prepare { op, segment, bytes, zeroed });
         }
     }
@@ -267,23 +252,22 @@ mod tests {
     }
 
     #[test]
-    fn zeroes_are_written_unless_segments_go_faster() {
+    fn zeroes_are_written_unless_an_append_found_nothing_ready() {
         let mut ops = OpIds::default();
-        let second = 1_000_000_000;
         let mut pool = Pool::new(64 * MIB, 1, 999 * 64 * MIB, 1);
-        assert_eq!(make(&mut pool, 9 * second, 0, &mut ops), (1, true));
+        assert_eq!(make(&mut pool, 0, 0, &mut ops), (1, true));
         pool.take();
-        assert_eq!(make(&mut pool, 9 * second, 1, &mut ops), (2, true));
-        turn(&mut pool, 9 * second + second / 2, 1, &mut ops);
+        let (op, ..) = prepared(turn(&mut pool, 1, 1, &mut ops).as_ref());
+        pool.want_more();
+        assert!(turn(&mut pool, 2, 1, &mut ops).is_none(), "what is being made comes first");
+        assert_eq!(pool.file_done(op, Ok(())), Some(Ok(())));
         pool.take();
-        assert_eq!(
-            make(&mut pool, 10 * second, 2, &mut ops),
-            (3, false),
-            "it lasted half a second"
-        );
-        turn(&mut pool, 12 * second, 2, &mut ops);
+        assert_eq!(make(&mut pool, 3, 2, &mut ops), (3, true), "what was wanted has come");
         pool.take();
-        assert_eq!(make(&mut pool, 12 * second, 3, &mut ops), (4, true), "the rush is over");
+        pool.want_more();
+        assert_eq!(make(&mut pool, 4, 3, &mut ops), (4, false), "somebody waits");
+        pool.take();
+        assert_eq!(make(&mut pool, 5, 4, &mut ops), (5, true), "the rush is over");
     }
 
     #[test]
