@@ -1,5 +1,6 @@
 //! Flights: messages that were sent and not answered: when each was due, by the ticket of its end.
 
+#[expect(clippy::disallowed_types, reason = "hashed by a fixed multiplication")]
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -15,6 +16,7 @@ pub struct Flight {
 /// Messages under way, by ticket. It grows with what is in flight, which its owner bounds, and then
 /// allocates no more.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::disallowed_types, reason = "as above")]
 pub struct Flights(HashMap<u64, Flight, BuildHasherDefault<TicketHasher>>);
 
 impl Flights {
