@@ -378,7 +378,7 @@ impl Broker {
                 self.tell_revoked(turn, key.0, owner, (0, RevokeReason::TopicDeleted));
             }
         }
-        self.end_members_of(topic);
+        self.end_members_of(turn, topic);
     }
 }
 

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! One subscription is one member: of one group, on one topic, at one connection.
-//! It ends with Unsubscribe, with its connection or with its topic, and its queues
-//! go to those who stay. Nothing here survives a restart: members subscribe again.
+//! It ends with Unsubscribe, with its connection or with its topic, which it is told,
+//! and its queues go to those who stay. Nothing here survives a restart: members subscribe again.
 
 use super::lease::{Credit, Start, Tenant};
 use super::leases::LeaseMail;
@@ -293,10 +293,16 @@ impl Broker {
         }
     }
 
-    /// On shard 0: the topic is deleted; its members are none any more.
-    pub(super) fn end_members_of(&mut self, topic: TopicId) {
-        for member in self.members.groups.end_topic(topic) {
-            self.members.remove(member);
+    /// On shard 0: the topic is deleted; its members are none any more, and each is told, also who had no lease.
+    pub(super) fn end_members_of(&mut self, turn: &mut Turn<'_>, topic: TopicId) {
+        for id in self.members.groups.end_topic(topic) {
+            let Some(member) = self.members.remove(id) else { continue };
+            let to = Origin { peer: member.peer, request_id: 0 };
+            self.out.send(turn, to, (Kind::Revoked, &[]), |builder| {
+                let reason = RevokeReason::TopicDeleted;
+                let args = table::RevokedArgs { member: id.0, reason, ..Default::default() };
+                table::Revoked::create(builder, &args)
+            });
         }
     }
 

@@ -236,7 +236,12 @@ impl Session {
             self.keep_early(taken);
             return Ok(());
         };
-        consumer.revoked(QueueId(revoked.queue()), Epoch(revoked.lease_epoch()), until_ns);
+        if revoked.queue() == 0 {
+            consumer.phase =
+                Phase::Ended(CallError::Refused(topic_deleted(&consumer.config.topic)));
+        } else {
+            consumer.revoked(QueueId(revoked.queue()), Epoch(revoked.lease_epoch()), until_ns);
+        }
         Ok(())
     }
 
@@ -273,6 +278,13 @@ impl Session {
         let member = Some(MemberId(member));
         self.consumers.iter_mut().find(|(_, of)| of.member() == member).map(|(_, of)| of)
     }
+}
+
+/// Why a subscription is over for good.
+fn topic_deleted(topic: &str) -> Refusal {
+    let message = format!("the topic {topic} was deleted while it was consumed");
+    let code = wire::ErrorCode::UnknownTopic;
+    Refusal { code, message, observed: 0, limit: 0, retry_after_ms: 0 }
 }
 
 /// A start as the three fields of the wire.

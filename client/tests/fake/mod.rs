@@ -49,6 +49,8 @@ pub(crate) struct FakeNode {
     pub(crate) recognises: bool,
     /// Assignments overtake the answer to the subscription.
     pub(crate) answers_late: bool,
+    /// The topic is deleted when the next bytes come.
+    pub(crate) deletes_topic: bool,
     /// The next publishes meet these; `None`: accepted.
     pub(crate) refusals: VecDeque<Option<ErrorCode>>,
     /// The next askings for an id or epoch meet these.
@@ -80,6 +82,7 @@ impl FakeNode {
             addresses: vec!["node:1".to_owned()],
             recognises: true,
             answers_late: false,
+            deletes_topic: false,
             refusals: VecDeque::new(),
             opening_refusals: VecDeque::new(),
             publishes: BTreeMap::new(),
@@ -126,6 +129,9 @@ impl FakeNode {
         stream.drain(..taken);
         self.streams.insert(connection, stream);
         self.deliver(connection, &mut out);
+        if std::mem::take(&mut self.deletes_topic) {
+            self.tell_deleted(&mut out);
+        }
         out
     }
 
@@ -415,6 +421,16 @@ impl FakeNode {
             let message = Some(builder.create_string(code.what()));
             let args = table::ErrorArgs { code: code as u16, message, ..Default::default() };
             table::Error::create(builder, &args)
+        });
+    }
+
+    /// Tells the newest member that the topic is gone.
+    fn tell_deleted(&mut self, out: &mut Vec<u8>) {
+        let member = self.members;
+        self.writer.write(out, Kind::Revoked, 0, &[], |builder| {
+            let reason = table::RevokeReason::TopicDeleted;
+            let args = table::RevokedArgs { member, reason, ..Default::default() };
+            table::Revoked::create(builder, &args)
         });
     }
 

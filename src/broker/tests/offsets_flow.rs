@@ -306,9 +306,27 @@ fn a_deleted_topic_ends_its_leases() {
     let revoked = |queue: QueueId| Got::Revoked { queue: queue.0, epoch: 1, drain_ms, reason };
     let got = house.got(peer);
     assert!(queues.iter().all(|queue| got.contains(&revoked(*queue))), "{got:?}");
+    assert!(got.contains(&Got::Revoked { queue: 0, epoch: 0, drain_ms, reason }), "{got:?}");
     house.unsubscribe(peer, member);
     assert_eq!(house.got(peer), [Got::Error(ErrorCode::UnknownMember)]);
     house.close(peer);
+}
+
+#[test]
+fn who_has_no_lease_is_told_of_a_deleted_topic_too() {
+    let mut house = House::new(2);
+    house.with_topic(1, Level::Durable);
+    let (owner, idle) = (house.connect(0), house.connect(1));
+    house.join(owner, shared("g"));
+    house.join(idle, shared("g"));
+    house.got(idle);
+    let operator = house.connect(0);
+    house.ask(operator, Kind::TopicDelete, |builder| {
+        let name = Some(builder.create_string(TOPIC));
+        table::TopicDelete::create(builder, &table::TopicDeleteArgs { name })
+    });
+    let (drain_ms, reason) = (0, RevokeReason::TopicDeleted);
+    assert_eq!(house.got(idle), [Got::Revoked { queue: 0, epoch: 0, drain_ms, reason }]);
 }
 
 #[test]

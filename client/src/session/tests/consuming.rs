@@ -103,6 +103,18 @@ fn a_first_refusal_is_the_callers() {
 }
 
 #[test]
+fn a_deleted_topic_ends_its_consumer_with_the_reason() {
+    let mut world = filled();
+    let key = consumer(&mut world, 100);
+    next(&mut world, key);
+    world.node.deletes_topic = true;
+    let over = |session: &mut crate::session::Session| session.next_item(key)?.err();
+    let error = world.until(100, over);
+    assert_eq!(error.code(), ErrorCode::UnknownTopic);
+    assert!(error.to_string().contains(&world.node.topic), "{error}");
+}
+
+#[test]
 fn a_damaged_record_is_named_and_the_next_one_comes() {
     let mut world = filled();
     let body_end = world.node.queues[0].records[1].len() - 1;

@@ -59,8 +59,6 @@ pub struct Consumer {
     nacks: u64,
     caller: Caller,
     standing: Standing,
-    /// What it is a member on.
-    topic: TopicId,
     away_until_ns: u64,
     late: Vec<(u64, Answer)>,
     /// Whether nothing is published any more, and what the group still misses.
@@ -79,7 +77,6 @@ impl Consumer {
             nacks,
             caller: Caller::default(),
             standing: Standing::Away,
-            topic: TopicId(0),
             away_until_ns: 0,
             late: Vec::new(),
             is_quiet: false,
@@ -261,7 +258,6 @@ impl Consumer {
             Kind::Subscribed => {
                 let subscribed: table::Subscribed<'_> = frame.read().expect("valid");
                 self.standing = Standing::Member(subscribed.member());
-                self.topic = TopicId(subscribed.topic());
                 let (group, topic) = (self.audience, TopicId(subscribed.topic()));
                 context.oracle.saw(&Observation::Joined { group, topic });
             }
@@ -276,8 +272,9 @@ impl Consumer {
             }
             Kind::Revoked => {
                 let revoked: table::Revoked<'_> = frame.read().expect("valid");
-                let is_deleted = revoked.reason() == table::RevokeReason::TopicDeleted;
-                if is_deleted && self.standing == Standing::Member(revoked.member()) {
+                // Of the whole subscription: who is not told stays a member of nothing, and its group is not served.
+                let is_over = revoked.queue() == 0;
+                if is_over && self.standing == Standing::Member(revoked.member()) {
                     self.standing = Standing::Away;
                 }
             }
@@ -302,15 +299,8 @@ impl Consumer {
         }
     }
 
-    /// Who had no lease when a topic was deleted is told nothing, and learns it from the next route.
-    fn is_on_a_deleted_topic(&self, context: &Context<'_>) -> bool {
-        let is_there = |topic: &super::TopicFacts| topic.id == self.topic;
-        matches!(self.standing, Standing::Member(_))
-            && !context.board.topics[self.slot].as_ref().is_some_and(is_there)
-    }
-
     fn look_around(&mut self, context: &mut Context<'_>) {
-        if self.standing == Standing::Refused || self.is_on_a_deleted_topic(context) {
+        if self.standing == Standing::Refused {
             self.standing = Standing::Away;
         }
         self.leave(context);
