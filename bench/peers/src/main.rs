@@ -7,7 +7,7 @@
 //! | `server`, `hold` | a server's process |
 //! | `bridge` | SDKs made for a runtime, driven by a load that polls |
 //! | `choice` | which queue a message goes to |
-//! | `nats/`, `redis/` | the drivers |
+//! | `nats/`, `redis/`, `rabbitmq/` | the drivers |
 //! | `table` | what is printed |
 //!
 //! The load, its clock, its accounts, the floors and the verdict are those of `defibus bench`:
@@ -19,6 +19,7 @@ mod hold;
 mod nats;
 mod options;
 mod peer;
+mod rabbitmq;
 mod redis;
 mod run;
 mod server;

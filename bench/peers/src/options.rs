@@ -20,7 +20,7 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run workloads on every bus whose program is named, one after another, each case on a fresh server
-    Run(PeerOptions),
+    Run(Box<PeerOptions>),
     /// Become a peer's server, as this program does by itself
     #[command(hide = true)]
     Hold(HoldOptions),
@@ -40,6 +40,9 @@ pub(crate) struct PeerOptions {
     /// Redis 7 or newer: the server's program
     #[arg(long, value_name = "PATH")]
     redis_server: Option<PathBuf>,
+    /// RabbitMQ: the server's own script, as /usr/lib/rabbitmq/bin/rabbitmq-server
+    #[arg(long, value_name = "PATH")]
+    rabbitmq_server: Option<PathBuf>,
     /// Only these of the peers whose program is named
     #[arg(long, value_name = "PEER", value_enum, value_delimiter = ',')]
     peers: Vec<Peer>,
@@ -63,6 +66,7 @@ impl PeerOptions {
             let (option, program) = match peer.binary() {
                 Binary::Nats => ("--nats-server", &self.nats_server),
                 Binary::Redis => ("--redis-server", &self.redis_server),
+                Binary::Rabbitmq => ("--rabbitmq-server", &self.rabbitmq_server),
             };
             match program {
                 Some(program) => stands.push(self.stand(peer, program.clone())),

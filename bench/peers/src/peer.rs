@@ -18,6 +18,8 @@ pub(crate) enum Peer {
     RedisLists,
     /// Requests and events over channels, which keep nothing
     RedisPubsub,
+    /// Requests over direct reply-to, events in quorum or transient queues
+    Rabbitmq,
 }
 
 /// When a peer syncs what it keeps on disk.
@@ -36,18 +38,27 @@ pub(crate) enum Binary {
     Nats,
     /// `redis-server`.
     Redis,
+    /// `rabbitmq-server`.
+    Rabbitmq,
 }
 
 impl Peer {
     /// All, in the order they are run.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Nats, Self::NatsCore, Self::Redis, Self::RedisLists, Self::RedisPubsub];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Nats,
+        Self::NatsCore,
+        Self::Redis,
+        Self::RedisLists,
+        Self::RedisPubsub,
+        Self::Rabbitmq,
+    ];
 
     /// What it needs.
     pub(crate) const fn binary(self) -> Binary {
         match self {
             Self::Nats | Self::NatsCore => Binary::Nats,
             Self::Redis | Self::RedisLists | Self::RedisPubsub => Binary::Redis,
+            Self::Rabbitmq => Binary::Rabbitmq,
         }
     }
 
@@ -59,12 +70,13 @@ impl Peer {
             Self::Redis => "redis",
             Self::RedisLists => "redis-lists",
             Self::RedisPubsub => "redis-pubsub",
+            Self::Rabbitmq => "rabbitmq",
         }
     }
 
     /// Whether it keeps events until they are taken.
     const fn keeps_events(self) -> bool {
-        matches!(self, Self::Nats | Self::Redis | Self::RedisLists)
+        matches!(self, Self::Nats | Self::Redis | Self::RedisLists | Self::Rabbitmq)
     }
 
     /// Whether it answers a publish.
@@ -77,7 +89,7 @@ impl Peer {
         match self {
             Self::NatsCore => Some(Self::Nats),
             Self::RedisLists => Some(Self::Redis),
-            Self::Nats | Self::Redis | Self::RedisPubsub => None,
+            Self::Nats | Self::Redis | Self::RedisPubsub | Self::Rabbitmq => None,
         }
     }
 }
@@ -90,15 +102,16 @@ pub(crate) fn level_of(
     shape: Shape,
 ) -> Option<Level> {
     use workload::Level::{Default, Durable, Memory, Quorum};
-    let on_disk = match syncing {
-        Syncing::Always => Level::Durable,
-        Syncing::Periodic => Level::Written,
+    let on_disk = match (syncing, peer) {
+        (Syncing::Always, _) => Some(Level::Durable),
+        (Syncing::Periodic, Peer::Rabbitmq) => None, // what is synced when is not said
+        (Syncing::Periodic, _) => Some(Level::Written),
     };
     match (asked, shape) {
         (Memory | Default, Shape::Service) => Some(Level::Memory),
         (Memory, Shape::Events) if peer.keeps_events() => Some(Level::Memory),
         (Memory, Shape::Events) => Some(Level::None),
-        (Durable | Default, Shape::Events) if peer.keeps_events() => Some(on_disk),
+        (Durable | Default, Shape::Events) if peer.keeps_events() => on_disk,
         (Durable | Default, Shape::Events) | (Durable, Shape::Service) | (Quorum, _) => None,
     }
 }
@@ -138,7 +151,10 @@ fn offers_part(peer: Peer, syncing: Syncing, part: &Part) -> Result<(), String> 
     if peer == Peer::RedisLists && part.groups > 1 {
         return refuse("what is taken from a list is gone: one group at most");
     }
-    if matches!(peer, Peer::Redis | Peer::RedisPubsub) && part.consumers > 1 {
+    if peer == Peer::Rabbitmq && part.groups == 0 {
+        return refuse("it confirms what it has no queue for, and keeps nothing");
+    }
+    if matches!(peer, Peer::Redis | Peer::RedisPubsub | Peer::Rabbitmq) && part.consumers > 1 {
         return refuse("consumers of one group do not share queues in their order");
     }
     Ok(())
@@ -175,6 +191,7 @@ mod tests {
         check(Peer::RedisLists, "level: memory\nsubscriptionsPerTopic: 2\n", Some("one group"));
         check(Peer::Redis, "level: durable\nsubscriptionsPerTopic: 2\n", None);
         check(Peer::Redis, "consumerPerSubscription: 2\n", Some("share queues"));
+        check(Peer::Rabbitmq, "level: durable\nsubscriptionsPerTopic: 0\n", Some("no queue"));
         check(Peer::Nats, "level: durable\narrival: closed\n", None);
     }
 
@@ -188,6 +205,8 @@ mod tests {
         assert_eq!(of(Peer::Redis, Syncing::Always, Asked::Memory), Some(Level::Memory));
         assert_eq!(of(Peer::RedisPubsub, Syncing::Always, Asked::Memory), Some(Level::None));
         assert_eq!(of(Peer::RedisPubsub, Syncing::Always, Asked::Durable), None);
+        assert_eq!(of(Peer::Rabbitmq, Syncing::Always, Asked::Durable), Some(Level::Durable));
+        assert_eq!(of(Peer::Rabbitmq, Syncing::Periodic, Asked::Durable), None);
         let service = level_of(Peer::Redis, Syncing::Always, Asked::Default, Shape::Service);
         assert_eq!(service, Some(Level::Memory));
     }

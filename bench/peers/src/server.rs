@@ -35,6 +35,8 @@ pub(crate) struct Order {
     pub(crate) program: PathBuf,
     /// How it is called.
     pub(crate) arguments: Vec<OsString>,
+    /// What it finds in its environment beside ours.
+    pub(crate) environment: Vec<(OsString, OsString)>,
     /// What its log says when it takes connections.
     pub(crate) ready: &'static str,
 }
@@ -101,12 +103,13 @@ fn command(place: &Place, order: &Order) -> std::io::Result<Command> {
         command.args(["--core", &core.to_string()]);
     }
     command.arg("--").arg(&order.program).args(&order.arguments);
+    command.envs(order.environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     Ok(command)
 }
 
 /// A port of the loopback that nobody had a moment ago; a server that finds it taken says so.
-fn free_address() -> std::io::Result<SocketAddr> {
+pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 

@@ -2,6 +2,7 @@
 
 use crate::nats::{Nats, syncs_before_acknowledging};
 use crate::peer::{Binary, Peer, Syncing, level_of, offers};
+use crate::rabbitmq::Rabbitmq;
 use crate::redis::Redis;
 use crate::server::Place;
 use bench::load::driver::Driver;
@@ -60,6 +61,9 @@ impl Stand for PeerStand {
         let how = (self.peer, self.syncing);
         let driver: Box<dyn Driver> = match self.peer.binary() {
             Binary::Nats => Box::new(Nats::start(&self.program, &self.place, &name, how)?),
+            Binary::Rabbitmq => {
+                Box::new(Rabbitmq::start(&self.program, &self.place, &name, self.syncing)?)
+            }
             Binary::Redis => Box::new(Redis::start(&self.program, &self.place, &name, how, case)?),
         };
         Ok(&**self.running.insert(driver))

@@ -1,8 +1,8 @@
 //! Peers: the program on real servers: every message accounted for, every figure with its level.
 //!
 //! A case whose server is not on this machine is skipped, with the reason, and counted. Servers are
-//! looked for in `PATH` and beside it in `/usr/sbin`; `NATS_SERVER`, `REDIS_SERVER` and `DEFIBUS`
-//! name others.
+//! looked for in `PATH` and beside it in `/usr/sbin`; `NATS_SERVER`, `REDIS_SERVER`,
+//! `RABBITMQ_SERVER` and `DEFIBUS` name others.
 
 use bench::RunResult;
 use bench::result::{self, Level};
@@ -39,6 +39,7 @@ const CASES: &[(&str, Needs, fn())] = &[
     ("nats: synced from time to time is level written", has_nats, nats_periodic),
     ("redis: every message once and in order, at its level", has_redis, redis),
     ("redis: synced from time to time is level written", has_redis, redis_periodic),
+    ("rabbitmq: every message once and in order, at its level", has_rabbitmq, rabbitmq),
     ("side by side: one report of the bus and a peer", has_redis_and_defibus, side_by_side),
     ("a program that is no server is told with its last words", || Ok(()), no_server),
     ("a server ends with whoever started it", has_redis, killed),
@@ -100,6 +101,18 @@ fn has_nats() -> Result<(), String> {
 
 fn has_redis() -> Result<(), String> {
     redis_server().map(|_| ())
+}
+
+/// Not the one in `PATH`: Debian's is a wrapper that changes the user.
+fn rabbitmq_server() -> Result<PathBuf, String> {
+    let folder = PathBuf::from("/usr/lib/rabbitmq/bin");
+    let found = Some(folder.join("rabbitmq-server")).filter(|file| file.is_file());
+    let found = std::env::var_os("RABBITMQ_SERVER").map(PathBuf::from).or(found);
+    found.ok_or_else(|| "there is no rabbitmq-server; RABBITMQ_SERVER names one".to_owned())
+}
+
+fn has_rabbitmq() -> Result<(), String> {
+    rabbitmq_server().map(|_| ())
 }
 
 fn has_redis_and_defibus() -> Result<(), String> {
@@ -211,6 +224,14 @@ fn redis_periodic() {
     assert_eq!(levels(&results), BTreeSet::from([("redis-streams", Level::Written)]));
     let configuration = &results[0].driver.configuration;
     assert!(configuration.contains(&"appendfsync=everysec".to_owned()), "{configuration:?}");
+}
+
+fn rabbitmq() {
+    let server = rabbitmq_server().expect("probed");
+    let (results, _) = run(&["--rabbitmq-server".into(), server.into()]);
+    check_accounts(&results);
+    let expected = [("rabbitmq", Level::Memory), ("rabbitmq", Level::Durable)];
+    assert_eq!(levels(&results), BTreeSet::from(expected));
 }
 
 fn side_by_side() {

@@ -46,6 +46,7 @@ impl Nats {
             Ok(Order {
                 program: program.to_owned(),
                 arguments: vec!["--config".into(), config.into()],
+                environment: Vec::new(),
                 ready: "Server is ready",
             })
         })?;

@@ -80,6 +80,7 @@ impl Redis {
                 Ok(Order {
                     program: program.to_owned(),
                     arguments: vec![config.into()],
+                    environment: Vec::new(),
                     ready: "Ready to accept connections",
                 })
             })
@@ -132,7 +133,9 @@ impl Driver for Redis {
         let name = match (self.peer, shape) {
             (Peer::RedisPubsub, _) => "redis-pubsub",
             (Peer::Redis, Shape::Events) => "redis-streams",
-            (Peer::Redis | Peer::RedisLists | Peer::Nats | Peer::NatsCore, _) => "redis-lists",
+            (Peer::Redis | Peer::RedisLists | Peer::Nats | Peer::NatsCore | Peer::Rabbitmq, _) => {
+                "redis-lists"
+            }
         };
         let words = match (is_on_disk(level, shape), self.syncing) {
             (false, _) => vec!["appendonly=no"],

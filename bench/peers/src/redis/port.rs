@@ -117,7 +117,9 @@ impl RedisPort {
             Peer::Redis => Ok(Destination::stream(plan)),
             Peer::RedisLists => Ok(Destination::List),
             Peer::RedisPubsub => Ok(Destination::Channel),
-            Peer::Nats | Peer::NatsCore => Err(failed("redis", "another peer's port")),
+            Peer::Nats | Peer::NatsCore | Peer::Rabbitmq => {
+                Err(failed("redis", "another peer's port"))
+            }
         }
     }
 }
