@@ -172,8 +172,7 @@ pub fn run(work: &Work, server: &str) -> Result<Vec<Measured>, BenchError> {
 
 fn run_floor(options: &FloorOptions) -> Result<Vec<Measured>, BenchError> {
     let trips = options.ends.trips(options.size, options.count)?;
-    // The flush first: the others pin this thread, and the kernel's sync threads with it.
-    let flush = floor::flush(&options.dir, options.flushes)?;
+    let flush = floor::flush(&options.dir, trips.cores.server, options.flushes)?;
     let mut floors = vec![floor::echo(trips)?, floor::two_hops(trips)?, flush];
     let copies = options.count.min(COPIES_MAX);
     floors.push(floor::copy_and_check(COPY_BYTES, copies, trips.cores.client));
@@ -206,7 +205,7 @@ fn run_rpc(options: &RpcOptions, server: &str) -> Result<Vec<Measured>, BenchErr
 
 fn run_pub(options: &PubOptions, server: &str) -> Result<Vec<Measured>, BenchError> {
     let trips = options.ends.trips(options.size, options.count)?;
-    let flush = floor::flush(&options.dir, options.count)?;
+    let flush = floor::flush(&options.dir, trips.cores.server, options.count)?;
     let echo = floor::echo(trips)?;
     let level = client::Level::Durable;
     let topic = options.topic.clone();

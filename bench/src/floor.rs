@@ -16,10 +16,10 @@ use crate::clock::{Moment, pin};
 use crate::command::BenchError;
 use crate::measured::{Measured, Spans};
 use clap::ValueEnum;
-use shard::Idle;
 use shard::floor::{
     Hops, Keeping, Pipelined, RoundTrips, copies, flushes, pipeline, round_trips, serve, serve_log,
 };
+use shard::{FileFault, Idle};
 use std::path::Path;
 use std::time::Duration;
 
@@ -80,10 +80,18 @@ pub fn two_hops(trips: Trips) -> Result<Measured, BenchError> {
     measure("two hops floor", Hops::Two, trips)
 }
 
-/// One block written and synced, `count` times, in `folder`.
-pub fn flush(folder: &Path, count: usize) -> Result<Measured, BenchError> {
+/// One block written and synced, `count` times, in `folder`: from `core`, where a shard would do it, as the disk's
+/// interrupt may come to another and must wake this one.
+pub fn flush(folder: &Path, core: Option<usize>, count: usize) -> Result<Measured, BenchError> {
     let begun = Moment::now();
-    let spans = flushes(folder, BLOCK_BYTES, count).map_err(BenchError::Disk)?;
+    // On a thread of its own, so that its pinning ends with it.
+    let spans = std::thread::scope(|scope| {
+        let measure = move || {
+            pin(core);
+            flushes(folder, BLOCK_BYTES, count).map_err(BenchError::Disk)
+        };
+        scope.spawn(measure).join().map_err(|_| BenchError::Disk(FileFault::Short))?
+    })?;
     let setting = format!("{BLOCK_BYTES} B, write + fdatasync");
     Ok(line("flush floor", setting, &spans, begun.elapsed()))
 }

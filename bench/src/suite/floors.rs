@@ -3,26 +3,35 @@
 //! | journey | floor |
 //! |---|---|
 //! | request to outcome | two hops: requester, server, responder and back |
-//! | publish to acknowledgement, to delivery | echo: two ways over loopback; durable: and write + fdatasync |
+//! | publish to acknowledgement, to delivery | echo: two ways over loopback; durable: and write + fdatasync, on the server's core |
+//! | messages a second, in a closed loop | log: as many frames in flight, as long; not synced, or into fresh segments |
 //!
 //! Each is measured on a thread of its own, so that the pinning of one run ends with it.
 
 use crate::clock::pin;
 use crate::floor::Cores;
-use crate::result::{Floors, Journey, LatencyFloor, Level};
+use crate::floor::Stream;
+use crate::result::{Floors, Journey, LatencyFloor, Level, RateFloor};
 use crate::spans::Spans;
+use crate::workload::part::Arrival;
 use crate::workload::{Kind, Part};
 use shard::Idle;
-use shard::floor::{Hops, RoundTrips, flushes, round_trips, serve};
+use shard::floor::{
+    Hops, Keeping, Pipelined, RoundTrips, flushes, pipeline, round_trips, serve, serve_log,
+};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What a log aligns its batches to, in bytes.
 const BLOCK_BYTES: usize = 4096;
 /// Round trips before the first that counts.
 const WARM_UP_COUNT: usize = 2000;
+/// Bytes that a log floor takes for each flush that is planned: enough for many segments.
+const LOG_BYTES_PER_FLUSH: u64 = 1 << 20;
+/// Records of a log floor at most.
+const LOG_RECORDS_MAX: u64 = 8_000_000;
 
 /// How floors are measured.
 #[derive(Clone, Debug)]
@@ -70,12 +79,14 @@ pub struct Measured {
     /// By hops and message length.
     trips: BTreeMap<(bool, usize), Spans>,
     flush: Option<Spans>,
+    /// Records a second: by whether they are synced, their length, those of a frame, those in flight.
+    rates: BTreeMap<(bool, usize, u32, u32), f64>,
 }
 
 impl Measured {
     /// Nothing yet.
     pub const fn new(plan: FloorPlan) -> Self {
-        Self { plan, trips: BTreeMap::new(), flush: None }
+        Self { plan, trips: BTreeMap::new(), flush: None, rates: BTreeMap::new() }
     }
 
     /// The floors of a part whose messages are acknowledged at `level`.
@@ -99,9 +110,45 @@ impl Measured {
                         floors.latencies.push(flush(bounds, self.flush()?));
                     }
                 }
+                if matches!(part.arrival, Arrival::Closed { think } if think.is_zero()) {
+                    floors.rates.push(self.rate(part, level)?);
+                }
             }
         }
         Ok(floors)
+    }
+
+    /// What a log takes of the same records, as many of them in flight.
+    fn rate(&mut self, part: &Part, level: Level) -> Result<RateFloor, FloorError> {
+        let producers = part.topics.saturating_mul(part.producers) as usize;
+        let in_flight = part.in_flight.saturating_mul(producers);
+        let keeping = if level >= Level::Durable { Keeping::Fresh } else { Keeping::Written };
+        let stream = Stream {
+            record_bytes: part.bodies.bytes,
+            frame_records: u32::try_from(part.batch.min(in_flight)).unwrap_or(u32::MAX),
+            window_records: u32::try_from(in_flight).unwrap_or(u32::MAX),
+            count: (self.plan.flushes as u64 * LOG_BYTES_PER_FLUSH / part.bodies.bytes as u64)
+                .min(LOG_RECORDS_MAX),
+            cores: self.plan.cores,
+        };
+        let key = (
+            keeping == Keeping::Fresh,
+            stream.record_bytes,
+            stream.frame_records,
+            stream.window_records,
+        );
+        let per_second = if let Some(per_second) = self.rates.get(&key) {
+            *per_second
+        } else {
+            let folder = self.plan.folder.clone();
+            let measured = apart(move || measure_rate(&folder, keeping, stream))?;
+            self.rates.insert(key, measured);
+            measured
+        };
+        let name =
+            if keeping == Keeping::Fresh { "log, fresh segments" } else { "log, not synced" };
+        let setting = format!("batch {}, in flight {}", key.2, key.3);
+        Ok(RateFloor { name: name.to_owned(), setting, per_second })
     }
 
     fn trips(&mut self, hops: Hops, bytes: usize) -> Result<Spans, FloorError> {
@@ -110,7 +157,7 @@ impl Measured {
             return Ok(spans.clone());
         }
         let plan = self.plan.clone();
-        let spans = apart(move || measure_trips(&plan, hops, bytes))?;
+        let spans = apart(move || measure_trips(&plan, hops, bytes)).map(|all| spans_of(&all))?;
         self.trips.insert(key, spans.clone());
         Ok(spans)
     }
@@ -119,16 +166,18 @@ impl Measured {
         if self.flush.is_none() {
             let plan = self.plan.clone();
             let measured = apart(move || {
+                pin(plan.cores.server);
                 flushes(&plan.folder, BLOCK_BYTES, plan.flushes).map_err(FloorError::Disk)
             });
-            self.flush = Some(measured?);
+            self.flush = Some(spans_of(&measured?));
         }
         Ok(self.flush.clone().unwrap_or_default())
     }
 }
 
 fn trip(name: &str, bytes: usize, bounds: Journey, spans: Spans) -> LatencyFloor {
-    LatencyFloor { name: name.to_owned(), setting: format!("{bytes} B, spin"), bounds, spans }
+    let word = if spins() { "spin" } else { "sleep" };
+    LatencyFloor { name: name.to_owned(), setting: format!("{bytes} B, {word}"), bounds, spans }
 }
 
 fn flush(bounds: Journey, spans: Spans) -> LatencyFloor {
@@ -136,13 +185,19 @@ fn flush(bounds: Journey, spans: Spans) -> LatencyFloor {
     LatencyFloor { name: "write + fdatasync".to_owned(), setting, bounds, spans }
 }
 
+/// Two ends that spin need a core each.
+fn spins() -> bool {
+    std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
+}
+
 fn measure_trips(plan: &FloorPlan, hops: Hops, bytes: usize) -> Result<Vec<u64>, FloorError> {
-    let server = serve(hops, Idle::Spin, plan.cores.server).map_err(FloorError::Machine)?;
+    let idle = if spins() { Idle::Spin } else { Idle::Block };
+    let server = serve(hops, idle, plan.cores.server).map_err(FloorError::Machine)?;
     pin(plan.cores.client);
     let order = RoundTrips {
         address: server.address(),
         hops,
-        spin: true,
+        spin: spins(),
         warm_up: WARM_UP_COUNT,
         count: plan.trips,
     };
@@ -151,20 +206,41 @@ fn measure_trips(plan: &FloorPlan, hops: Hops, bytes: usize) -> Result<Vec<u64>,
     spans.map_err(FloorError::Network)
 }
 
+/// Records a second.
+fn measure_rate(folder: &Path, keeping: Keeping, stream: Stream) -> Result<f64, FloorError> {
+    // A loop that polls would keep the kernel's sync threads from their core.
+    let core = stream.cores.server;
+    let server = serve_log(folder, keeping, Idle::Block, core).map_err(FloorError::Machine)?;
+    pin(stream.cores.client);
+    let order = Pipelined {
+        address: server.address(),
+        record_bytes: stream.record_bytes,
+        frame_records: stream.frame_records,
+        window_records: stream.window_records,
+        counts: (stream.count / 10, stream.count),
+    };
+    let measured = pipeline(&order);
+    server.stop();
+    let whole_ns = measured.map_err(FloorError::Network)?.whole_ns;
+    let count = f64::from(u32::try_from(stream.count).unwrap_or(u32::MAX));
+    Ok(count / Duration::from_nanos(whole_ns.max(1)).as_secs_f64())
+}
+
 /// Measures on a thread of its own.
-fn apart(
-    measure: impl FnOnce() -> Result<Vec<u64>, FloorError> + Send,
-) -> Result<Spans, FloorError> {
-    let measured = std::thread::scope(|scope| {
+fn apart<T: Send>(measure: impl FnOnce() -> Result<T, FloorError> + Send) -> Result<T, FloorError> {
+    std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().spawn_scoped(scope, measure);
         let thread = thread.map_err(|_| FloorError::Thread)?;
         thread.join().map_err(|_| FloorError::Thread)?
-    });
+    })
+}
+
+fn spans_of(all_ns: &[u64]) -> Spans {
     let mut spans = Spans::default();
-    for span_ns in measured? {
-        spans.add(Duration::from_nanos(span_ns));
+    for span_ns in all_ns {
+        spans.add(Duration::from_nanos(*span_ns));
     }
-    Ok(spans)
+    spans
 }
 
 #[cfg(test)]
@@ -197,5 +273,15 @@ mod tests {
         let requests = floors("kind: request-reply\nmessageSize: 64\n", Level::Memory);
         assert_eq!(requests.name(Journey::RequestToOutcome).as_deref(), Some("two hops"));
         assert!(floors("kind: admin\n", Level::Memory).latencies.is_empty());
+        assert!(memory.rates.is_empty(), "an open loop has its own rate");
+        let closed = "arrival: closed\nbatch: 4\ninFlight: 64\nmessageSize: 1024\n";
+        for (level, name) in
+            [(Level::Memory, "log, not synced"), (Level::Durable, "log, fresh segments")]
+        {
+            let rates = floors(closed, level).rates;
+            assert_eq!((rates[0].name.as_str(), rates.len()), (name, 1));
+            assert!(rates[0].per_second > 1.0);
+            assert_eq!(floors(closed, level).rates, rates, "the same measurement");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Lines: results as lines of a table: one for each journey that a part measured.
 
+use ::bench::figure::Figure;
 use ::bench::result::{Journey, RunResult};
 use ::bench::workload::Workload;
 use serde::Serialize;
@@ -14,6 +15,7 @@ pub(super) struct Line {
     journey: &'static str,
     count: u64,
     per_second: Option<f64>,
+    rate_to_floor: Option<f64>,
     p50_us: Option<f64>,
     p99_us: Option<f64>,
     p99_9_us: Option<f64>,
@@ -41,6 +43,7 @@ pub(super) fn lines(run: &RunResult) -> Vec<Line> {
             journey: journey.name(),
             count: spans.count(),
             per_second: Some(rate(spans.count())).filter(|rate| *rate > 0.0),
+            rate_to_floor: Figure::Rate.to_floor(run).map(hundredths),
             p50_us: spans.quantile_us(0.5),
             p99_us: spans.quantile_us(0.99),
             p99_9_us: spans.quantile_us(0.999),
@@ -63,6 +66,7 @@ impl Row for Line {
         "FROM-TO",
         "COUNT",
         "PER S",
+        "RATE/FLOOR",
         "P50 US",
         "P99 US",
         "P99.9 US",
@@ -83,6 +87,7 @@ impl Row for Line {
             self.journey.to_owned(),
             self.count.to_string(),
             or_dash(self.per_second, 0),
+            or_dash(self.rate_to_floor, 2),
             or_dash(self.p50_us, 1),
             or_dash(self.p99_us, 1),
             or_dash(self.p99_9_us, 1),
