@@ -168,3 +168,23 @@ fn clear_line() {
         eprint!("\r\x1b[K");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::{Peer, Syncing, offers};
+
+    #[test]
+    fn the_comparison_is_a_workload_of_which_every_peer_offers_something() {
+        let text = include_str!("../comparison.yaml");
+        let workload = Workload::parse("comparison.yaml", text).expect("a workload");
+        assert_eq!(workload.cases.len(), 9);
+        for peer in Peer::ALL.into_iter().filter(|peer| *peer != Peer::NatsCore) {
+            let offered = |case: &Case| offers(peer, Syncing::Always, case).is_ok();
+            assert!(workload.cases.iter().any(offered), "{}", peer.name());
+        }
+        // It acknowledges nothing, and its requests are those of another.
+        let core = |case: &Case| offers(Peer::NatsCore, Syncing::Always, case).is_err();
+        assert!(workload.cases.iter().all(core));
+    }
+}
