@@ -66,6 +66,8 @@ pub struct NodeInfo {
     pub record_bytes_max: usize,
     /// The largest frame it takes, in bytes.
     pub frame_bytes_max: usize,
+    /// It tells where the time of a message went that is to be traced.
+    pub traces: bool,
 }
 
 /// What a client met that needs no answer and is no error, counted since it was made.

@@ -9,13 +9,12 @@
 //! | `config` | what a client, producer, consumer, requester, responder is made with |
 //! | `error` | what can go wrong, one type per operation |
 //! | `record` | a record to send, and the view of one that came |
-//! | `receipt`, `delivery`, `outcome`, `catalog` | the values operations return |
+//! | `receipt`, `delivery`, `outcome`, `trace`, `catalog` | the values operations return |
 //! | `placement` | which queue a record goes to |
 //! | `clock` | the only door to the machine's clock |
 //!
-//! Nothing happens behind the caller's back: bytes move only while one of the
-//! client's calls runs. A client that is not polled for a whole heartbeat is
-//! taken for dead by the node; it comes back by itself with the next call.
+//! Nothing happens behind the caller's back: bytes move only while one of the client's calls runs.
+//! A client that is not polled for a whole heartbeat is taken for dead; its next call brings it back.
 //!
 //! Publish and subscribe:
 //!
@@ -80,6 +79,7 @@ pub mod record;
 mod session;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+pub mod trace;
 
 pub use blocking::{Admin, Asked, Client, Consumer, Producer, Requester, Responder};
 pub use catalog::{

@@ -4,9 +4,10 @@
 mod fake;
 mod served;
 
+use client::trace::Trace;
 use client::{
     Client, ClientConfig, ConnectError, ConsumerConfig, Item, NewRecord, Outcome, ProducerConfig,
-    RequesterConfig, Waiting,
+    RequesterConfig, TimeoutStage, Waiting,
 };
 use fake::FakeNode;
 use served::serve;
@@ -154,6 +155,43 @@ fn what_is_gathered_leaves_with_the_poll_and_is_taken_without_moving_bytes() {
     client.close(SECOND);
     let node = served.thread.join().expect("the node ended");
     assert_eq!(node.publishes.values().sum::<u32>(), 1, "one section for what was gathered");
+}
+
+#[test]
+fn a_trace_is_told_by_a_node_that_can_and_an_older_one_is_not_asked() {
+    for traces in [true, false] {
+        let mut node = FakeNode::new(1);
+        node.features = if traces { wire::header::FEATURE_TRACE } else { 0 };
+        let topic = node.topic.clone();
+        let served = serve(node, Vec::new());
+        let client = connect(&served.address, Waiting::Sleep);
+        let mut producer = client.producer(ProducerConfig::new(topic.as_str())).expect("opened");
+        let mut requester = client.requester(RequesterConfig::default());
+        let is_told = |trace: &Trace| {
+            let expected = Duration::from_nanos(if traces { 900 } else { 0 });
+            trace.in_node() == expected && trace.sent.is_some()
+        };
+        let (result, trace) = producer.send_traced(&NewRecord::new(b"a"));
+        assert!(result.is_ok() && is_told(&trace), "{trace:?}");
+        assert!(trace.sent <= trace.answered, "{trace:?}");
+        let (outcome, trace) =
+            requester.request_traced(&topic, &NewRecord::new(b"b"), SECOND).expect("room");
+        assert!(matches!(outcome, Outcome::Reply(_)) && is_told(&trace), "{trace:?}");
+        assert!(trace.sent <= trace.answered, "{trace:?}");
+        // The fake node is silent about this one, but not about its stages.
+        let soon = Duration::from_millis(20);
+        let (outcome, trace) =
+            requester.request_traced(&topic, &NewRecord::new(b"silence"), soon).expect("room");
+        assert_eq!(outcome, Outcome::Timeout(TimeoutStage::NoAnswer));
+        assert!(is_told(&trace) && trace.answered.is_none(), "{trace:?}");
+        producer.send(&NewRecord::new(b"c")).expect("sent");
+        requester.request(&topic, &NewRecord::new(b"d"), SECOND).expect("room");
+        drop((producer, requester));
+        client.close(SECOND);
+        let node = served.thread.join().expect("the node ended");
+        assert_eq!(node.traced, if traces { 3 } else { 0 }, "what is not to be traced is not");
+        assert_eq!(node.requests, 3);
+    }
 }
 
 #[test]

@@ -63,6 +63,7 @@ pub fn visit_body(frame: &Frame<'_>, visit: &mut dyn FnMut(&dyn Debug)) -> Resul
         Kind::Unserve => show::<table::Unserve>(frame, visit),
         Kind::Stats => show::<table::Stats>(frame, visit),
         Kind::StatsInfo => show::<table::StatsInfo>(frame, visit),
+        Kind::Trace => show::<table::Trace>(frame, visit),
     }
 }
 

@@ -4,7 +4,7 @@
 //! many bytes are wanted), *malformed*, or a frame with the bytes it took.
 //! Bodies are verified with tight limits before any field is read (`Frame::read`).
 
-use crate::header::{FrameHeader, HEADER_BYTES, HeaderError, VERSION};
+use crate::header::{FLAG_TRACED, FrameHeader, HEADER_BYTES, HeaderError, VERSION};
 use crate::kind::Kind;
 use crate::limits;
 use flatbuffers::{FlatBufferBuilder, Follow, Verifiable, VerifierOptions, WIPOffset};
@@ -129,6 +129,17 @@ impl FrameWriter {
         let root = build(&mut self.builder);
         self.builder.finish_minimal(root);
         write_parts(out, kind, request_id, self.builder.finished_data(), section);
+    }
+
+    /// Sets `FLAG_TRACED` in a frame that was just written.
+    ///
+    /// # Panics
+    /// `frame` does not begin with a sound header.
+    pub fn mark_traced(frame: &mut [u8]) {
+        let header = frame.first_chunk_mut::<HEADER_BYTES>().expect("a whole header was written");
+        let mut decoded = FrameHeader::decode(header).expect("a sound header was written");
+        decoded.flags |= FLAG_TRACED;
+        *header = decoded.encode();
     }
 
     /// Appends a frame that is only a header: Ping, Pong, Done.

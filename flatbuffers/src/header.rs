@@ -20,6 +20,13 @@ pub const MAGIC: [u8; 4] = *b"DFB1";
 /// The wire version this code speaks.
 pub const VERSION: u8 = 1;
 
+/// The message is to be traced: its answer is preceded by a `Trace`. Only for nodes that offer
+/// `FEATURE_TRACE`, since one that does not know a flag refuses the frame; means nothing on other kinds.
+pub const FLAG_TRACED: u16 = 1;
+/// A node that offers this in its Welcome takes `FLAG_TRACED`.
+pub const FEATURE_TRACE: u64 = 1;
+
+const FLAGS_KNOWN: u16 = FLAG_TRACED;
 const CRC_POSITION: usize = 28;
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -45,7 +52,7 @@ pub struct FrameHeader {
     pub version: u8,
     /// Number of the frame kind, see [`crate::Kind`].
     pub kind: u8,
-    /// None is defined yet; must be 0.
+    /// `FLAG_TRACED`; the other bits must be 0.
     pub flags: u16,
     /// Length of the FlatBuffers body, in bytes; at most `BODY_BYTES_MAX`.
     pub body_bytes: u32,
@@ -83,7 +90,7 @@ impl FrameHeader {
         if layout.version != VERSION {
             return Err(HeaderError::Version(layout.version));
         }
-        if layout.flags.get() != 0 || layout.unused.get() != 0 {
+        if layout.flags.get() & !FLAGS_KNOWN != 0 || layout.unused.get() != 0 {
             return Err(HeaderError::Reserved);
         }
         let header = Self {
@@ -119,6 +126,11 @@ impl FrameHeader {
         let crc = crc32fast::hash(&bytes[..CRC_POSITION]);
         bytes[CRC_POSITION..].copy_from_slice(&crc.to_le_bytes());
         bytes
+    }
+
+    /// Whether its message is to be traced.
+    pub const fn is_traced(&self) -> bool {
+        self.flags & FLAG_TRACED != 0
     }
 
     /// Header, body and section together, in bytes.

@@ -71,6 +71,7 @@ kinds! {
     Unserve = 0x58,
     Stats = 0x60,
     StatsInfo = 0x61,
+    Trace = 0x62,
 }
 
 #[cfg(test)]

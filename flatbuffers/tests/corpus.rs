@@ -94,6 +94,9 @@ fn frame_seeds() -> Vec<Seed> {
         seeds.push(("body", format!("good-{kind:?}"), [&[index], body].concat()));
         if *kind == Kind::Call {
             seeds.push(("header", "good-call".to_owned(), header.clone()));
+            let mut traced = bytes.clone();
+            FrameWriter::mark_traced(&mut traced);
+            seeds.push(("header", "good-traced".to_owned(), traced[..32].to_vec()));
             seeds.push(("header", "bad-short".to_owned(), header[..31].to_vec()));
             seeds.push(("frame", "good-call".to_owned(), bytes.clone()));
             seeds.push(("frame", "bad-cut".to_owned(), bytes[..bytes.len() - 1].to_vec()));

@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use wire::frame::Decoded;
-use wire::header::{FrameHeader, HEADER_BYTES, HeaderError};
+use wire::header::{FLAG_TRACED, FrameHeader, HEADER_BYTES, HeaderError};
 use wire::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 use wire::record::{Properties, Record, RecordError, check_section, write_property, write_record};
 use wire::{Frame, FrameWriter, Kind};
@@ -53,12 +53,37 @@ proptest! {
     }
 
     #[test]
-    fn a_header_reads_back(kind: u8, body in 0..=BODY_BYTES_MAX, section: u16, request_id: u64) {
+    fn a_header_reads_back(
+        kind: u8, flags in 0..=FLAG_TRACED, body in 0..=BODY_BYTES_MAX, section: u16, request_id: u64,
+    ) {
         let body_bytes = u32::try_from(body).expect("bounded");
         let header = FrameHeader {
-            version: 1, kind, flags: 0, body_bytes, section_bytes: u32::from(section), request_id,
+            version: 1, kind, flags, body_bytes, section_bytes: u32::from(section), request_id,
         };
         prop_assert_eq!(FrameHeader::decode(&header.encode()), Ok(header));
+    }
+
+    #[test]
+    fn a_flag_nobody_knows_is_refused(flags in FLAG_TRACED + 1..) {
+        let header = FrameHeader {
+            version: 1, kind: 3, flags, body_bytes: 0, section_bytes: 0, request_id: 0,
+        };
+        prop_assert_eq!(FrameHeader::decode(&header.encode()), Err(HeaderError::Reserved));
+    }
+
+    #[test]
+    fn a_traced_frame_is_the_same_but_for_its_flag(frame in any_frame()) {
+        let mut traced = frame.clone();
+        FrameWriter::mark_traced(&mut traced);
+        let Ok(Decoded::Frame { frame: read, .. }) = Frame::decode(&traced) else {
+            return Err(TestCaseError::fail("it is whole"));
+        };
+        prop_assert!(read.header.is_traced());
+        prop_assert_eq!(&traced[HEADER_BYTES..], &frame[HEADER_BYTES..]);
+        let Ok(Decoded::Frame { frame: plain, .. }) = Frame::decode(&frame) else {
+            return Err(TestCaseError::fail("it is whole"));
+        };
+        prop_assert_eq!(plain.header, FrameHeader { flags: 0, ..read.header });
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::mail::Origin;
 use super::responders::Offering;
+use super::trace::Way;
 use bytes::Bytes;
 use wire::table::OutcomeKind;
 use wire::{MemberId, QueueId, ShardId, TopicId, table};
@@ -32,6 +33,8 @@ pub(super) struct Offer {
     pub deadline_ns: u64,
     /// When the present stage of its way began: monotonic, the same clock on all shards.
     pub since_ns: u64,
+    /// Its way so far.
+    pub way: Way,
 }
 
 /// How a request ended without a reply.
@@ -93,6 +96,8 @@ pub enum CallMail {
     Dispatched {
         /// The request.
         address: Address,
+        /// Its way to the responder.
+        way: Way,
     },
     /// To the requester's shard: it ended without a reply.
     #[expect(private_interfaces, reason = "read by `requests` and `responders` only")]

@@ -9,6 +9,7 @@ use super::outgoing::Turn;
 use super::refusal::Refusal;
 use super::step::Broker;
 use shard::{ConnectionId, Effect};
+use wire::header::FEATURE_TRACE;
 use wire::{Frame, Kind, limits, table};
 
 /// The wire version this broker speaks.
@@ -164,7 +165,7 @@ impl Broker {
                 builder,
                 &table::WelcomeArgs {
                     version: VERSION,
-                    features: 0,
+                    features: FEATURE_TRACE,
                     node: Some(node),
                     node_id_high: high_half(settings.node_id),
                     node_id_low: low_half(settings.node_id),

@@ -174,22 +174,22 @@ impl Broker {
             );
         }
         self.disk.flushes -= 1;
-        self.stats.flush_ended(turn.now.mono_ns);
+        let flush_began_ns = self.stats.flush_ended(turn.now.mono_ns);
         self.store.flushed(OpId(operation.0));
         let durable_end = self.store.durable_end();
         while let Some(waiter) = self.disk.next_durable(durable_end) {
-            self.let_go(turn, waiter);
+            self.let_go(turn, waiter, flush_began_ns);
         }
         self.held.retry();
     }
 
-    fn let_go(&mut self, turn: &mut Turn<'_>, waiter: Waiter) {
+    fn let_go(&mut self, turn: &mut Turn<'_>, waiter: Waiter, flush_began_ns: u64) {
         match waiter {
-            Waiter::Receipt(due) => self.send_receipt(turn, due),
+            Waiter::Receipt(due) => self.send_receipt(turn, due, flush_began_ns),
             Waiter::Done(origin) => self.out.done(turn, origin),
             Waiter::Grant { queue, group } => self.on_grant_durable(turn, queue, group),
             Waiter::Catalog { version } => self.on_catalog_durable(turn, version),
-            Waiter::Request { ticket } => self.on_request_durable(turn, ticket),
+            Waiter::Request { ticket } => self.on_request_durable(turn, ticket, flush_began_ns),
             Waiter::Reset { ticket } => self.on_reset_durable(turn, ticket),
         }
     }

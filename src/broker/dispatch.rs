@@ -7,11 +7,12 @@
 //! a list bounded by what its sender was let in with.
 
 use super::disk::TIMER_MAILBOX;
-use super::mail::{Mail, Origin, Peer};
+use super::mail::{Forwarded, Mail, Origin, Peer};
 use super::outgoing::Turn;
 use super::post::MailClass;
 use super::refusal::Refusal;
 use super::step::Broker;
+use super::trace::Arrival;
 use bytes::Bytes;
 use flatbuffers::{Follow, Verifiable};
 use routing::placement::shard_of;
@@ -26,7 +27,7 @@ pub(super) struct Held {
     /// Connections of this shard whose frame is to be handed in again.
     connections: Vec<ConnectionId>,
     /// Frames forwarded to this shard.
-    forwarded: VecDeque<(Origin, Bytes)>,
+    forwarded: VecDeque<Forwarded>,
     /// Whether what was held may be taken now: a flush ended, or time went by in which a mailbox was read.
     ready: bool,
     /// When `TIMER_MAILBOX` is due, if it is under way.
@@ -45,7 +46,7 @@ impl Held {
     /// Drops what a connection sent and nobody took yet: it is gone, and whoever had it may have asked
     /// for the contrary since.
     pub(super) fn forget(&mut self, peer: Peer) {
-        self.forwarded.retain(|(origin, _)| origin.peer != peer);
+        self.forwarded.retain(|forwarded| forwarded.origin.peer != peer);
     }
 
     fn is_empty(&self) -> bool {
@@ -68,6 +69,11 @@ impl Broker {
     ) {
         let origin = Origin { peer: self.home(connection), request_id: frame.header.request_id };
         self.connections.heard(connection, turn.now.mono_ns);
+        turn.arrival = Arrival {
+            at_ns: turn.now.mono_ns,
+            waited_ns: turn.effects.waited_ns,
+            traced: frame.header.is_traced(),
+        };
         let handled = self
             .check_greeted(connection, &frame)
             .and_then(|()| self.place_of(&frame))
@@ -86,23 +92,25 @@ impl Broker {
     }
 
     /// A frame another shard sent on. Handled here, whatever a fresher placement says.
-    pub(super) fn on_forwarded(&mut self, turn: &mut Turn<'_>, origin: Origin, bytes: Bytes) {
+    pub(super) fn on_forwarded(&mut self, turn: &mut Turn<'_>, forwarded: Forwarded) {
         if self.held.forwarded.is_empty() {
-            self.handle_forwarded(turn, origin, bytes);
+            self.handle_forwarded(turn, forwarded);
         } else {
-            self.held.forwarded.push_back((origin, bytes));
+            self.held.forwarded.push_back(forwarded);
         }
     }
 
     /// Returns false if the frame went to the held ones.
-    fn handle_forwarded(&mut self, turn: &mut Turn<'_>, origin: Origin, bytes: Bytes) -> bool {
-        let Ok(Decoded::Frame { frame, .. }) = Frame::decode(&bytes) else {
+    fn handle_forwarded(&mut self, turn: &mut Turn<'_>, forwarded: Forwarded) -> bool {
+        let Forwarded { origin, arrival, ref bytes } = forwarded;
+        let Ok(Decoded::Frame { frame, .. }) = Frame::decode(bytes) else {
             unreachable!("the forwarding shard decoded this frame");
         };
+        turn.arrival = arrival;
         match self.handle(turn, origin, frame) {
             Ok(()) => true,
             Err(Refusal::Busy) => {
-                self.held.forwarded.push_front((origin, bytes));
+                self.held.forwarded.push_front(forwarded);
                 false
             }
             Err(refusal) => {
@@ -141,8 +149,8 @@ impl Broker {
     }
 
     fn handle_held_forwards(&mut self, turn: &mut Turn<'_>) {
-        while let Some((origin, bytes)) = self.held.forwarded.pop_front() {
-            if !self.handle_forwarded(turn, origin, bytes) {
+        while let Some(forwarded) = self.held.forwarded.pop_front() {
+            if !self.handle_forwarded(turn, forwarded) {
                 return;
             }
         }
@@ -164,7 +172,8 @@ impl Broker {
         bytes.extend_from_slice(&frame.header.encode());
         bytes.extend_from_slice(frame.body);
         bytes.extend_from_slice(frame.section);
-        self.out.post.send(turn.effects, to, Mail::Frame { origin, bytes: Bytes::from(bytes) });
+        let forwarded = Forwarded { origin, arrival: turn.arrival, bytes: Bytes::from(bytes) };
+        self.out.post.send(turn.effects, to, Mail::Frame(forwarded));
         Ok(())
     }
 
@@ -218,7 +227,8 @@ impl Broker {
             | Kind::Call
             | Kind::Outcome
             | Kind::ReplyResult
-            | Kind::StatsInfo => return Err(Refusal::UnknownKind(frame.header.kind)),
+            | Kind::StatsInfo
+            | Kind::Trace => return Err(Refusal::UnknownKind(frame.header.kind)),
         };
         Ok(place)
     }

@@ -6,6 +6,7 @@ use super::calls::CallMail;
 use super::catalog::CatalogMail;
 use super::leases::LeaseMail;
 use super::offsets::{Answer, Query};
+use super::trace::Arrival;
 use bytes::Bytes;
 use shard::ConnectionId;
 use wire::ShardId;
@@ -28,16 +29,22 @@ pub struct Origin {
     pub request_id: u64,
 }
 
+/// A client's frame on its way to the shard that handles it.
+#[derive(Debug)]
+pub struct Forwarded {
+    /// Whom to answer.
+    pub origin: Origin,
+    /// When it came to the shard of its connection.
+    pub arrival: Arrival,
+    /// The whole frame, header included.
+    pub bytes: Bytes,
+}
+
 /// What one shard writes to another.
 #[derive(Debug)]
 pub enum Mail {
     /// A client's frame for a queue, or a question, that is yours to handle.
-    Frame {
-        /// Whom to answer.
-        origin: Origin,
-        /// The whole frame, header included.
-        bytes: Bytes,
-    },
+    Frame(Forwarded),
     /// Frames for a connection of yours.
     Send {
         /// Which.

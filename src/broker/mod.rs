@@ -24,6 +24,7 @@
 //! | `post`, `mail` | writing to other shards, bounded |
 //! | `refusal` | every reason to say no, in words, once |
 //! | `stats` | counters and stage latencies |
+//! | `trace` | where one message's time went |
 //!
 //! No IO, no clock: the simulator drives this very code.
 
@@ -59,6 +60,7 @@ pub mod stats;
 pub mod step;
 pub mod stored;
 pub mod topics;
+pub mod trace;
 pub use step::Broker;
 
 #[cfg(test)]

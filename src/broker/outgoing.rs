@@ -6,6 +6,7 @@
 use super::mail::{Mail, Origin, Peer};
 use super::post::Post;
 use super::refusal::Refusal;
+use super::trace::Arrival;
 use bytes::Bytes;
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use shard::{Effects, Now};
@@ -16,6 +17,8 @@ use wire::{FrameWriter, Kind, ShardId, table};
 pub struct Turn<'a> {
     /// Both clocks.
     pub now: Now,
+    /// When the frame at hand came.
+    pub arrival: Arrival,
     /// What is to be done.
     pub effects: &'a mut Effects<Mail>,
 }

@@ -7,6 +7,7 @@ use super::calls::Address;
 use super::deadlines::Deadlines;
 use super::refusal::Refusal;
 use super::settings::Settings;
+use super::trace::{Arrival, Way};
 use shard::ConnectionId;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use wire::{QueueId, ShardId};
@@ -24,12 +25,19 @@ pub(super) struct Pending {
     pub offer_queue: QueueId,
     /// When it is too late, monotonic.
     pub deadline_ns: u64,
-    /// When it came, monotonic.
-    pub arrived_ns: u64,
-    /// 0 until a responder has it.
-    pub dispatched_ns: u64,
+    /// When it came.
+    pub arrival: Arrival,
+    /// Its way to a responder; nothing before one has it.
+    pub way: Way,
     /// The requester's connection closed: nobody is to be told.
     pub gone: bool,
+}
+
+impl Pending {
+    /// When a responder got it, monotonic; `None`: none has it yet.
+    pub(super) fn dispatched_ns(&self) -> Option<u64> {
+        (self.way.handed_out_ns > 0).then_some(self.way.handed_out_ns)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -209,8 +217,8 @@ mod tests {
             nonce: 0,
             offer_queue: QueueId(0),
             deadline_ns,
-            arrived_ns: 0,
-            dispatched_ns: 0,
+            arrival: Arrival::default(),
+            way: Way::default(),
             gone: false,
         }
     }

@@ -18,11 +18,12 @@ use super::outgoing::Turn;
 use super::refusal::Refusal;
 use super::stats::Stage;
 use super::step::Broker;
+use super::trace::{Arrival, Trace};
 use routing::catalog::Topic;
 use storage::store::{Publish, Published};
 use wire::limits::FRAME_OVERHEAD_BYTES;
 use wire::record::{RecordError, check_section};
-use wire::table::{Level, TopicKind};
+use wire::table::{Level, TopicKind, TraceStage};
 use wire::{Epoch, Kind, Offset, ProducerId, QueueId, table};
 
 /// A receipt that is sent when its records are accepted.
@@ -42,6 +43,8 @@ pub(super) struct ReceiptDue {
     pub duplicate: bool,
     /// When the publish came, monotonic.
     pub arrived_ns: u64,
+    /// When it came to the shard of its connection.
+    pub arrival: Arrival,
 }
 
 impl Broker {
@@ -74,8 +77,16 @@ impl Broker {
         let published = self.store.publish(&publish)?;
         self.stats.count_publish(count, section.len(), published.duplicate);
         let Published { first_offset, duplicate, .. } = published;
-        let arrived_ns = turn.now.mono_ns;
-        let due = ReceiptDue { origin, queue, first_offset, count, level, duplicate, arrived_ns };
+        let due = ReceiptDue {
+            origin,
+            queue,
+            first_offset,
+            count,
+            level,
+            duplicate,
+            arrived_ns: turn.now.mono_ns,
+            arrival: turn.arrival,
+        };
         self.send_receipt_in_order(turn, published, due);
         Ok(())
     }
@@ -128,12 +139,18 @@ impl Broker {
         };
         match waits_for {
             Some(index) => self.disk.wait(index, Waiter::Receipt(due)),
-            None => self.send_receipt(turn, due),
+            None => self.send_receipt(turn, due, 0),
         }
     }
 
-    /// The level is reached: the records become visible, and the producer is told.
-    pub(super) fn send_receipt(&mut self, turn: &mut Turn<'_>, due: ReceiptDue) {
+    /// The level is reached: the records become visible, and the producer is told. `flush_began_ns`: of the flush it
+    /// waited for, 0 if for none.
+    pub(super) fn send_receipt(
+        &mut self,
+        turn: &mut Turn<'_>,
+        due: ReceiptDue,
+        flush_began_ns: u64,
+    ) {
         if !due.duplicate {
             self.leases.mark_dirty(due.queue);
         }
@@ -142,6 +159,15 @@ impl Broker {
         self.stats.record(stage, waited_ns);
         if due.origin.request_id == 0 {
             return;
+        }
+        if let Some(mut trace) = Trace::of(due.arrival, due.origin.peer.shard) {
+            let here = self.settings.shard;
+            trace.ended(TraceStage::Deliver, due.arrived_ns, here);
+            if flush_began_ns > 0 {
+                trace.ended(TraceStage::Gather, flush_began_ns, here);
+                trace.ended(TraceStage::Flush, turn.now.mono_ns, here);
+            }
+            trace.send(&mut self.out, turn, due.origin);
         }
         let term = self.store.term().0;
         self.out.send(turn, due.origin, (Kind::Receipt, &[]), |builder| {

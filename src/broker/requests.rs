@@ -22,10 +22,11 @@ use super::pending::Pending;
 use super::refusal::Refusal;
 use super::stats::Stage;
 use super::step::Broker;
+use super::trace::{Trace, Way};
 use bytes::Bytes;
 use routing::placement::shard_of;
 use shard::Effect;
-use wire::table::{OutcomeKind, ReplyFate};
+use wire::table::{OutcomeKind, ReplyFate, TraceStage};
 use wire::{Kind, MemberId, QueueId, ShardId, table};
 
 /// The longest deadline a request may have, in microseconds: an hour.
@@ -54,15 +55,15 @@ impl Broker {
             nonce: 0,
             offer_queue: queue,
             deadline_ns,
-            arrived_ns: turn.now.mono_ns,
-            dispatched_ns: 0,
+            arrival: turn.arrival,
+            way: Way::default(),
             gone: false,
         };
         let (address, due) = self.requests.insert(pending, owner)?;
         arm(turn, due);
+        self.stats.record(Stage::Ingress, turn.arrival.waited_ns);
         let since_ns = turn.now.mono_ns;
-        self.stats.record(Stage::Ingress, turn.effects.waited_ns);
-        let offer = Offer { address, queue, deadline_ns, since_ns };
+        let offer = Offer { address, queue, deadline_ns, since_ns, way: Way::default() };
         if owner == self.settings.shard {
             self.on_new_offer(turn, offer, section);
         } else {
@@ -97,7 +98,7 @@ impl Broker {
     pub(super) fn on_call_mail(&mut self, turn: &mut Turn<'_>, mail: CallMail) {
         match mail {
             CallMail::Offer { offer, section } => self.on_new_offer(turn, offer, &section),
-            CallMail::Dispatched { address } => self.on_dispatched(turn, address),
+            CallMail::Dispatched { address, way } => self.on_dispatched(address, way),
             CallMail::Ended { address, ending } => self.end_request(turn, address, ending),
             CallMail::Withdraw { offer } => self.desks.withdraw(offer),
             CallMail::Reply { address, responder, section, since_ns } => {
@@ -111,9 +112,9 @@ impl Broker {
     }
 
     /// A responder has it now.
-    pub(super) fn on_dispatched(&mut self, turn: &Turn<'_>, address: Address) {
+    pub(super) fn on_dispatched(&mut self, address: Address, way: Way) {
         if let Some(pending) = self.requests.get_mut(address) {
-            pending.dispatched_ns = turn.now.mono_ns;
+            pending.way = way;
         }
     }
 
@@ -160,6 +161,12 @@ impl Broker {
             None => ReplyFate::Late,
             Some(pending) if pending.gone => ReplyFate::RequesterGone,
             Some(pending) => {
+                if let Some(mut trace) = self.trace_of(&pending) {
+                    trace.ended(TraceStage::Service, since_ns, responder.peer.shard);
+                    trace.ended(TraceStage::Reply, turn.now.mono_ns, self.settings.shard);
+                    let to = self.requester_of(&pending);
+                    trace.send(&mut self.out, turn, to);
+                }
                 self.send_outcome(turn, &pending, Ending::plain(OutcomeKind::Reply), &[section]);
                 ReplyFate::Delivered
             }
@@ -179,8 +186,32 @@ impl Broker {
     /// Ends a request without a reply, if it has not ended before.
     pub(super) fn end_request(&mut self, turn: &mut Turn<'_>, address: Address, ending: Ending) {
         if let Some(pending) = self.requests.take(address) {
-            self.send_outcome(turn, &pending, ending, &[]);
+            self.end_unanswered(turn, &pending, ending);
         }
+    }
+
+    /// Whatever the request was in, the queue or a responder's hands, ended now.
+    fn end_unanswered(&mut self, turn: &mut Turn<'_>, pending: &Pending, ending: Ending) {
+        if let Some(mut trace) = self.trace_of(pending) {
+            let is_with_responder = pending.dispatched_ns().is_some();
+            let stage = if is_with_responder { TraceStage::Service } else { TraceStage::Queue };
+            trace.ended(stage, turn.now.mono_ns, self.settings.shard);
+            let to = self.requester_of(pending);
+            trace.send(&mut self.out, turn, to);
+        }
+        self.send_outcome(turn, pending, ending, &[]);
+    }
+
+    fn requester_of(&self, pending: &Pending) -> Origin {
+        Origin { peer: self.home(pending.connection), request_id: pending.request_id }
+    }
+
+    /// What this shard was told of its way, if somebody is there who wants to know.
+    fn trace_of(&self, pending: &Pending) -> Option<Trace> {
+        let mut trace =
+            Trace::of(pending.arrival, self.settings.shard).filter(|_| !pending.gone)?;
+        trace.went(&pending.way, shard_of(pending.offer_queue, self.settings.shard_count));
+        Some(trace)
     }
 
     fn send_outcome(
@@ -194,11 +225,11 @@ impl Broker {
             return;
         }
         let now_ns = turn.now.mono_ns;
-        let dispatched_ns = if pending.dispatched_ns == 0 { now_ns } else { pending.dispatched_ns };
-        let queue_ns = dispatched_ns - pending.arrived_ns;
-        let service_ns = now_ns - dispatched_ns;
+        let dispatched_ns = pending.dispatched_ns().unwrap_or(now_ns);
+        let queue_ns = dispatched_ns.saturating_sub(pending.arrival.at_ns);
+        let service_ns = now_ns.saturating_sub(dispatched_ns);
         self.stats.record_outcome(ending.kind, service_ns);
-        let to = Origin { peer: self.home(pending.connection), request_id: pending.request_id };
+        let to = self.requester_of(pending);
         self.out.send(turn, to, (Kind::Outcome, section), |builder| {
             table::Outcome::create(
                 builder,
@@ -224,23 +255,23 @@ impl Broker {
         let (connection, request_id) = (origin.peer.connection, cancel.request());
         let taken = self.requests.take_asked(connection, request_id, owner_of);
         let Some((address, pending)) = taken else { return };
-        self.send_outcome(turn, &pending, Ending::plain(OutcomeKind::Cancelled), &[]);
-        if pending.dispatched_ns == 0 {
+        if pending.dispatched_ns().is_none() {
             let (queue, deadline_ns) = (pending.offer_queue, pending.deadline_ns);
-            let offer = Offer { address, queue, deadline_ns, since_ns: 0 };
+            let offer = Offer { address, queue, deadline_ns, since_ns: 0, way: pending.way };
             self.send_call(turn, address.owner, CallMail::Withdraw { offer });
         }
+        self.end_unanswered(turn, &pending, Ending::plain(OutcomeKind::Cancelled));
     }
 
     /// Answers every request whose deadline has come.
     pub(super) fn end_due_requests(&mut self, turn: &mut Turn<'_>) {
         while let Some(pending) = self.requests.take_due(turn.now.mono_ns) {
-            let kind = if pending.dispatched_ns == 0 {
+            let kind = if pending.dispatched_ns().is_none() {
                 OutcomeKind::TimeoutInQueue
             } else {
                 OutcomeKind::TimeoutInService
             };
-            self.send_outcome(turn, &pending, Ending::plain(kind), &[]);
+            self.end_unanswered(turn, &pending, Ending::plain(kind));
         }
         let due = self.requests.rearm();
         arm(turn, due);

@@ -296,7 +296,7 @@ impl Broker {
 
     /// An offer has reached its queue's shard.
     pub(super) fn on_new_offer(&mut self, turn: &mut Turn<'_>, mut offer: Offer, section: &[u8]) {
-        self.end_stage(turn, &mut offer, Stage::Carry);
+        offer.way.delivered_ns = self.end_stage(turn, &mut offer, Stage::Carry);
         self.on_offer(turn, offer, section);
     }
 
@@ -407,7 +407,7 @@ impl Broker {
         mut offer: Offer,
         (offset, section): (u64, &[u8]),
     ) {
-        self.end_stage(turn, &mut offer, Stage::Queue);
+        offer.way.handed_out_ns = self.end_stage(turn, &mut offer, Stage::Queue);
         let reply_to = offer.address.to_wire(self.reply_node());
         let time_left_us = offer.deadline_ns.saturating_sub(turn.now.mono_ns) / 1000;
         let to = Origin { peer, request_id: 0 };
@@ -424,18 +424,19 @@ impl Broker {
             )
         });
         if offer.address.shard == self.settings.shard {
-            self.on_dispatched(turn, offer.address);
+            self.on_dispatched(offer.address, offer.way);
         } else {
-            let address = offer.address;
-            self.send_call(turn, address.shard, CallMail::Dispatched { address });
+            let (address, way) = (offer.address, offer.way);
+            self.send_call(turn, address.shard, CallMail::Dispatched { address, way });
         }
     }
 
-    /// A stage of an offer's way is over, and the next begins.
-    pub(super) fn end_stage(&mut self, turn: &Turn<'_>, offer: &mut Offer, stage: Stage) {
+    /// A stage of an offer's way is over, and the next begins; when that is.
+    pub(super) fn end_stage(&mut self, turn: &Turn<'_>, offer: &mut Offer, stage: Stage) -> u64 {
         let now_ns = turn.now.mono_ns;
         self.stats.record(stage, now_ns.saturating_sub(offer.since_ns));
         offer.since_ns = now_ns;
+        now_ns
     }
 
     pub(super) fn send_overloaded(

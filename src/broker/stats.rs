@@ -113,9 +113,10 @@ impl Stats {
         self.flush_began_ns = now_ns;
     }
 
-    /// It is on the disk. One is in flight at a time.
-    pub(super) fn flush_ended(&mut self, now_ns: u64) {
+    /// It is on the disk; when it had begun. One is in flight at a time.
+    pub(super) fn flush_ended(&mut self, now_ns: u64) -> u64 {
         self.record(Stage::Flush, now_ns.saturating_sub(self.flush_began_ns));
+        self.flush_began_ns
     }
 
     /// A stage took so long.

@@ -17,6 +17,7 @@ use super::pending::Requests;
 use super::responders::Desks;
 use super::settings::Settings;
 use super::stats::Stats;
+use super::trace::Arrival;
 use shard::{Core, Effect, Effects, Event, Now};
 use storage::Store;
 
@@ -102,7 +103,7 @@ impl Broker {
 
     fn on_mail(&mut self, turn: &mut Turn<'_>, mail: Mail) {
         match mail {
-            Mail::Frame { origin, bytes } => self.on_forwarded(turn, origin, bytes),
+            Mail::Frame(forwarded) => self.on_forwarded(turn, forwarded),
             Mail::Send { connection, bytes } => {
                 turn.effects.send(connection, |out| out.extend_from_slice(&bytes));
             }
@@ -167,7 +168,7 @@ impl Core for Broker {
     type Mail = Mail;
 
     fn step(&mut self, now: Now, event: Event<'_, Mail>, effects: &mut Effects<Mail>) {
-        let mut turn = Turn { now, effects };
+        let mut turn = Turn { now, arrival: Arrival::default(), effects };
         self.on_event(&mut turn, event);
         self.handle_mail_to_self(&mut turn);
     }

@@ -106,10 +106,16 @@ impl Broker {
     }
 
     /// Its flush ended: it may be handed out, if that still has a purpose.
-    pub(super) fn on_request_durable(&mut self, turn: &mut Turn<'_>, ticket: u64) {
+    pub(super) fn on_request_durable(
+        &mut self,
+        turn: &mut Turn<'_>,
+        ticket: u64,
+        flush_began_ns: u64,
+    ) {
         let Some(waiting) = self.desks.stored.unflushed.remove(&ticket) else { return };
         let Waiting { mut offer, offset, section } = waiting;
-        self.end_stage(turn, &mut offer, Stage::Store);
+        offer.way.gathered_ns = flush_began_ns;
+        offer.way.flushed_ns = self.end_stage(turn, &mut offer, Stage::Store);
         if !self.is_served(offer.queue.topic()) {
             let ending = Ending::plain(OutcomeKind::NoResponder);
             self.send_ended(turn, offer.address, ending);

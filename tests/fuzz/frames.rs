@@ -120,6 +120,9 @@ pub(crate) fn write(
             body(builder, script, known, kind)
         });
     }
+    if request_id & 1 == 1 {
+        FrameWriter::mark_traced(&mut out);
+    }
     out
 }
 

@@ -5,6 +5,7 @@ use crate::config::ProducerConfig;
 use crate::error::{CallError, EnqueueError, SendError};
 use crate::receipt::{Receipt, Ticket};
 use crate::record::NewRecord;
+use crate::trace::{Trace, Tracing};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -45,6 +46,21 @@ impl Producer {
     pub fn send(&mut self, record: &NewRecord<'_>) -> Result<Receipt, SendError> {
         let ticket = self.enqueue_now(record, true)?;
         self.settle(ticket)
+    }
+
+    /// As `send`, and where its time went. The trace tells what is known even without a receipt.
+    pub fn send_traced(&mut self, record: &NewRecord<'_>) -> (Result<Receipt, SendError>, Trace) {
+        if let Some(producer) = self.driver.borrow_mut().session.producer(self.key) {
+            producer.traces_next = true;
+        }
+        let result = self.send(record);
+        let mut driver = self.driver.borrow_mut();
+        let Some(producer) = driver.session.producer(self.key) else {
+            return (result, Trace::default());
+        };
+        producer.traces_next = false;
+        let trace = producer.tracing.take().map(Tracing::into_trace);
+        (result, trace.unwrap_or_default())
     }
 
     /// Publishes records, one section per queue where they fit, and waits for all receipts.

@@ -5,6 +5,7 @@ use crate::config::RequesterConfig;
 use crate::error::BeginError;
 use crate::outcome::{Outcome, RequestTicket};
 use crate::record::NewRecord;
+use crate::trace::{Trace, Tracing};
 use std::time::Duration;
 
 /// Asks services. Many requests may be outstanding.
@@ -34,6 +35,27 @@ impl Requester {
         let outcome =
             driver.wait_for(u64::MAX, |session| session.requester(self.key)?.take_outcome(ticket));
         Ok(outcome.unwrap_or(Outcome::Unknown))
+    }
+
+    /// As `request`, and where its time went.
+    pub fn request_traced(
+        &mut self,
+        service: &str,
+        record: &NewRecord<'_>,
+        deadline: Duration,
+    ) -> Result<(Outcome, Trace), BeginError> {
+        if let Some(requester) = self.driver.borrow_mut().session.requester(self.key) {
+            requester.traces_next = true;
+        }
+        let outcome = self.request(service, record, deadline);
+        let mut driver = self.driver.borrow_mut();
+        let requester = driver.session.requester(self.key);
+        let tracing = requester.and_then(|requester| {
+            requester.traces_next = false;
+            requester.tracing.take()
+        });
+        let outcome = outcome?;
+        Ok((outcome, tracing.map(Tracing::into_trace).unwrap_or_default()))
     }
 
     /// Asks without waiting. `deadline` counts from now, over everything: route, connection, service.

@@ -4,7 +4,7 @@ use super::pending::{Owner, Question};
 use super::{HOME, Session};
 use crate::error::{ConnectError, Refusal};
 use crate::session::inbox::Taken;
-use wire::table::{Error, Goodbye};
+use wire::table::{Error, Goodbye, Trace};
 use wire::{DecodeError, ErrorCode, Kind};
 
 /// Frames kept for members and responders that are not known yet.
@@ -27,6 +27,7 @@ impl Session {
             Kind::Revoked => self.revoked(taken),
             Kind::Deliver => self.delivered(taken),
             Kind::Call => self.called(taken),
+            Kind::Trace => self.traced(taken),
             Kind::Welcome
             | Kind::Done
             | Kind::TopicInfo
@@ -121,6 +122,28 @@ impl Session {
                 Err(DecodeError::Body)
             }
         }
+    }
+
+    /// Where the time of a message went, right before its answer.
+    fn traced(&mut self, taken: &Taken) -> Result<(), DecodeError> {
+        let frame = taken.frame();
+        let marks = frame.read::<Trace<'_>>()?.marks();
+        let owner = self.pending.get_mut(taken.request_id()).map(|question| question.owner);
+        let tracing = match owner {
+            Some(Owner::Request(key)) => self
+                .requesters
+                .get_mut(key)
+                .and_then(|requester| requester.tracing_of(taken.request_id())),
+            Some(Owner::Publish(key, _)) => {
+                self.producers.get_mut(key).and_then(|producer| producer.tracing.as_mut())
+            }
+            _ => None,
+        };
+        match tracing {
+            Some(tracing) => tracing.told(marks.iter().flatten()),
+            None => self.late_count += 1,
+        }
+        Ok(())
     }
 
     /// Puts a question back, so that the loss of its connection ends it.

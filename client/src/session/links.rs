@@ -12,6 +12,7 @@ use crate::clock::nanoseconds;
 use crate::error::{CallError, ConnectError, UnknownCause};
 use crate::outcome::Outcome;
 use crate::session::inbox::Taken;
+use wire::header::FEATURE_TRACE;
 use wire::table::{Goodbye, GoodbyeArgs, Welcome};
 use wire::{DecodeError, Kind, ShardId};
 
@@ -292,5 +293,6 @@ fn introduced(welcome: Welcome<'_>) -> NodeInfo {
         addresses,
         record_bytes_max: bounded(welcome.record_bytes_max(), wire::limits::RECORD_BYTES_MAX),
         frame_bytes_max: bounded(welcome.frame_bytes_max(), wire::limits::FRAME_BYTES_MAX),
+        traces: welcome.features() & FEATURE_TRACE != 0,
     }
 }

@@ -12,6 +12,7 @@ use crate::placement::Choice;
 use crate::receipt::{Receipt, Ticket};
 use crate::record::NewRecord;
 use crate::session::lane::{Lane, Settled};
+use crate::trace::Tracing;
 use std::collections::VecDeque;
 use wire::error::Retry;
 use wire::limits::SECTION_RECORDS_MAX;
@@ -54,6 +55,10 @@ pub(crate) struct ProducerState {
     /// It was open before: having no room at this moment is no reason to give up.
     was_open: bool,
     settled: VecDeque<Settled>,
+    /// The next record is to be traced.
+    pub(crate) traces_next: bool,
+    /// The record that is traced, one at a time.
+    pub(crate) tracing: Option<Tracing>,
     turn: usize,
     next_ticket: u64,
     window_records: usize,
@@ -73,6 +78,8 @@ impl ProducerState {
             epoch_is_spent: false,
             was_open: false,
             settled: VecDeque::new(),
+            traces_next: false,
+            tracing: None,
             turn: 0,
             next_ticket: 0,
             window_records: 0,
@@ -158,6 +165,9 @@ impl ProducerState {
         }
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
+        if std::mem::take(&mut self.traces_next) {
+            self.tracing = Some(Tracing::begin(ticket.0, now.mono_ns));
+        }
         self.window_records += 1;
         self.window_bytes += bytes;
         lane.open.tickets.push(ticket);
@@ -194,10 +204,23 @@ impl ProducerState {
         self.lanes[lane].sendable(now_ns, self.epoch_is_spent)
     }
 
+    /// The trace that goes with a section, if its record is in it.
+    pub(crate) fn tracing_of(&mut self, lane: usize, section: usize) -> Option<&mut Tracing> {
+        let tickets = &self.lanes[lane].section(section).tickets;
+        self.tracing.as_mut().filter(|tracing| tickets.contains(&Ticket(tracing.of)))
+    }
+
     /// The node accepted a section.
-    pub(crate) fn accepted(&mut self, lane: u16, request_id: u64, receipt: Receipt) {
+    pub(crate) fn accepted(&mut self, lane: u16, request_id: u64, receipt: Receipt, now_ns: u64) {
         let Some(of) = self.lanes.get_mut(usize::from(lane)) else { return };
+        let settled_count = self.settled.len();
         self.window_bytes -= of.accepted(request_id, receipt, &mut self.settled);
+        if let Some(tracing) = &mut self.tracing {
+            let mut fresh = self.settled.iter().skip(settled_count);
+            if fresh.any(|(ticket, _)| ticket.0 == tracing.of) {
+                tracing.answered(now_ns);
+            }
+        }
         self.close_up();
     }
 

@@ -14,7 +14,7 @@ use crate::session::routes::Queues;
 use wire::table::{
     ProducerOpen, ProducerOpenArgs, ProducerOpened, Publish, PublishArgs, Receipt as ReceiptTable,
 };
-use wire::{DecodeError, Epoch, ErrorCode, Kind, Offset, ProducerId, QueueId, Term};
+use wire::{DecodeError, Epoch, ErrorCode, FrameWriter, Kind, Offset, ProducerId, QueueId, Term};
 
 impl Session {
     /// Adds a producer; it is ready when `producer_ready` says so.
@@ -116,6 +116,8 @@ impl Session {
             let question = Question { owner, connection: Some(index), deadline_ns: u64::MAX };
             let Some(request_id) = self.pending.insert(question) else { return };
             let Some(producer) = self.producers.get_mut(key) else { return };
+            let tracing = producer.tracing_of(lane, section);
+            let traced = tracing.map(|tracing| tracing.sent(now_ns)).is_some() && self.node.traces;
             let of = &mut producer.lanes[lane];
             let section_of = of.section(section);
             let arguments = PublishArgs {
@@ -126,9 +128,13 @@ impl Session {
                 count: section_of.count(),
             };
             let outbox = self.connections[index].outbox();
+            let start = outbox.len();
             self.writer.write(outbox, Kind::Publish, request_id, &[&section_of.bytes], |builder| {
                 Publish::create(builder, &arguments)
             });
+            if traced {
+                FrameWriter::mark_traced(&mut outbox[start..]);
+            }
             of.sent(section, index, request_id);
         }
     }
@@ -210,7 +216,7 @@ impl Session {
             duplicate: table.duplicate(),
         };
         if let Some(producer) = self.producers.get_mut(key) {
-            producer.accepted(lane, request_id, receipt);
+            producer.accepted(lane, request_id, receipt, self.now.mono_ns);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 use crate::config::RequesterConfig;
 use crate::outcome::{Outcome, RequestTicket};
 use crate::placement::Choice;
+use crate::trace::Tracing;
 use std::collections::VecDeque;
 
 /// A request that waits for its route or its connection.
@@ -26,6 +27,10 @@ pub(crate) struct RequesterState {
     pub(crate) unsent: VecDeque<Unsent>,
     ended: VecDeque<(RequestTicket, Outcome)>,
     outstanding: usize,
+    /// The next request is to be traced.
+    pub(crate) traces_next: bool,
+    /// The request that is traced, one at a time.
+    pub(crate) tracing: Option<Tracing>,
     /// Keyless requests take the service's queues in turn.
     pub(crate) turn: usize,
 }
@@ -34,7 +39,8 @@ impl RequesterState {
     /// One without requests.
     pub(crate) fn new(config: RequesterConfig) -> Self {
         let (unsent, ended) = (VecDeque::new(), VecDeque::new());
-        Self { config, unsent, ended, outstanding: 0, turn: 0 }
+        let (traces_next, tracing) = (false, None);
+        Self { config, unsent, ended, outstanding: 0, traces_next, tracing, turn: 0 }
     }
 
     /// Whether another request may begin.
@@ -43,8 +49,16 @@ impl RequesterState {
     }
 
     /// A request began.
-    pub(crate) fn began(&mut self) {
+    pub(crate) fn began(&mut self, request_id: u64, now_ns: u64) {
         self.outstanding += 1;
+        if std::mem::take(&mut self.traces_next) {
+            self.tracing = Some(Tracing::begin(request_id, now_ns));
+        }
+    }
+
+    /// The trace of this request, if it is the traced one.
+    pub(crate) fn tracing_of(&mut self, request_id: u64) -> Option<&mut Tracing> {
+        self.tracing.as_mut().filter(|tracing| tracing.of == request_id)
     }
 
     /// A request ended. Its question is closed, so this happens once.

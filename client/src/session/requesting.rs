@@ -14,7 +14,7 @@ use crate::record::{NewRecord, RecordView};
 use crate::session::inbox::Taken;
 use std::time::Duration;
 use wire::table::{Cancel, CancelArgs, Outcome as OutcomeTable, OutcomeKind, Request, RequestArgs};
-use wire::{DecodeError, ErrorCode, Kind, QueueId, ShardId};
+use wire::{DecodeError, ErrorCode, FrameWriter, Kind, QueueId, ShardId};
 
 /// A request on its way out, borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +67,7 @@ impl Session {
         let deadline_ns = self.now.mono_ns.saturating_add(nanoseconds(time));
         let question = Question { owner: Owner::Request(key), connection: None, deadline_ns };
         let request_id = self.pending.insert(question).ok_or(full(super::pending::PENDING_MAX))?;
-        requester.began();
+        requester.began(request_id, self.now.mono_ns);
         self.wake_at(deadline_ns);
         let choice = Choice::of(record);
         if self.requesters.get(key).is_some_and(|requester| requester.unsent.is_empty()) {
@@ -165,8 +165,13 @@ impl Session {
         };
         let grace_ns = nanoseconds(requester.config.grace);
         let Some(index) = self.open_place(Target::Shard(shard)) else { return false };
+        let mut traced = false;
         if let Some(requester) = self.requesters.get_mut(key) {
             requester.turn = requester.turn.wrapping_add(1);
+            if let Some(tracing) = requester.tracing_of(request_id) {
+                tracing.sent(self.now.mono_ns);
+                traced = self.node.traces;
+            }
         }
         if let Some(question) = self.pending.get_mut(request_id) {
             question.connection = Some(index);
@@ -174,9 +179,13 @@ impl Session {
         }
         let arguments = RequestArgs { queue: queue.0, time_left_us: time_left_ns.div_ceil(1000) };
         let outbox = self.connections[index].outbox();
+        let start = outbox.len();
         self.writer.write(outbox, Kind::Request, request_id, &[section], |builder| {
             Request::create(builder, &arguments)
         });
+        if traced {
+            FrameWriter::mark_traced(&mut outbox[start..]);
+        }
         true
     }
 
@@ -208,6 +217,11 @@ impl Session {
         taken: &Taken,
     ) -> Result<(), DecodeError> {
         let outcome = read_outcome(taken);
+        if let Some(tracing) =
+            self.requesters.get_mut(key).and_then(|requester| requester.tracing_of(request_id))
+        {
+            tracing.answered(self.now.mono_ns);
+        }
         let result = outcome.as_ref().map(|_| ()).map_err(|error| *error);
         self.request_ended(key, request_id, outcome.unwrap_or(Outcome::Unknown));
         result

@@ -63,6 +63,10 @@ pub(crate) struct FakeNode {
     pub(crate) left: Vec<u64>,
     /// Requests heard.
     pub(crate) requests: u32,
+    /// Frames that asked for a trace.
+    pub(crate) traced: u32,
+    /// What it offers in its Welcome.
+    pub(crate) features: u64,
     /// Epoch of each producer id.
     pub(crate) epochs: BTreeMap<u64, u32>,
     seen: BTreeMap<(u64, u64), Seen>,
@@ -88,6 +92,8 @@ impl FakeNode {
             publishes: BTreeMap::new(),
             pings: 0,
             requests: 0,
+            traced: 0,
+            features: 0,
             left: Vec::new(),
             epochs: BTreeMap::new(),
             seen: BTreeMap::new(),
@@ -135,8 +141,24 @@ impl FakeNode {
         out
     }
 
+    /// Tells what it went through, in front of the answer.
+    fn trace(&mut self, id: u64, out: &mut Vec<u8>) {
+        let offers = self.features & wire::header::FEATURE_TRACE != 0;
+        assert!(offers, "a node older than traces refuses the flag");
+        self.traced += 1;
+        self.writer.write(out, Kind::Trace, id, &[], |builder| {
+            let stages = [(40, table::TraceStage::Ingress), (900, table::TraceStage::Deliver)];
+            let marks = stages.map(|(end_ns, stage)| table::Mark::new(end_ns, 0, stage));
+            let marks = Some(builder.create_vector(&marks));
+            table::Trace::create(builder, &table::TraceArgs { marks })
+        });
+    }
+
     fn step(&mut self, connection: usize, frame: &Frame<'_>, out: &mut Vec<u8>) {
         let id = frame.header.request_id;
+        if frame.header.is_traced() {
+            self.trace(id, out);
+        }
         match frame.kind().expect("a kind we know") {
             Kind::Hello => self.welcome(connection, id, out),
             Kind::Ping => {
@@ -203,6 +225,7 @@ impl FakeNode {
     fn welcome(&mut self, connection: usize, id: u64, out: &mut Vec<u8>) {
         let shard = u16::try_from(connection % self.addresses.len()).expect("few shards");
         let addresses = &self.addresses;
+        let features = self.features;
         self.writer.write(out, Kind::Welcome, id, &[], |builder| {
             let texts: Vec<_> = addresses.iter().map(|of| builder.create_string(of)).collect();
             let args = table::WelcomeArgs {
@@ -214,6 +237,7 @@ impl FakeNode {
                 record_bytes_max: 1 << 20,
                 frame_bytes_max: (1 << 20) + (64 << 10),
                 heartbeat_ms: 1000,
+                features,
                 ..Default::default()
             };
             table::Welcome::create(builder, &args)

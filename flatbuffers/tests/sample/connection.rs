@@ -38,6 +38,13 @@ pub(super) fn build(builder: &mut Builder, kind: Kind) -> Option<WIPOffset<()>> 
         }
         Kind::Stats => root(table::Stats::create(builder, &table::StatsArgs { shard: 1 })),
         Kind::StatsInfo => stats_info(builder),
+        Kind::Trace => {
+            let stages = table::TraceStage::ENUM_VALUES.iter().zip(1..);
+            let marks: Vec<_> =
+                stages.map(|(stage, nth)| table::Mark::new(1000 * nth, 3, *stage)).collect();
+            let marks = Some(builder.create_vector(&marks));
+            root(table::Trace::create(builder, &table::TraceArgs { marks }))
+        }
         _ => request(builder, kind),
     }
 }

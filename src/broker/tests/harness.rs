@@ -75,6 +75,7 @@ pub(crate) struct House {
     effects: Effects<Mail>,
     now: Now,
     settings: Settings,
+    traces_next: bool,
     /// While set, disks do their work but do not say so: nothing becomes durable.
     pub(crate) disks_are_silent: bool,
     /// While set, mail between shards stays in its mailbox.
@@ -99,6 +100,7 @@ impl House {
             effects: Effects::new(shard_count),
             now: Now { mono_ns: 1_000_000_000, wall_ns: 1_800_000_000_000_000_000 },
             settings,
+            traces_next: false,
             disks_are_silent: false,
             mail_is_stuck: false,
             said: Vec::new(),
@@ -203,6 +205,9 @@ impl House {
     ) {
         let mut bytes = Vec::new();
         FrameWriter::default().write(&mut bytes, kind, request_id, &[section], build);
+        if std::mem::take(&mut self.traces_next) {
+            FrameWriter::mark_traced(&mut bytes);
+        }
         let seat = usize::from(peer.shard.0);
         self.seats[seat].input.entry(peer.connection).or_default().push_back(bytes);
         self.hand_in(seat);
@@ -263,6 +268,16 @@ impl House {
     pub(crate) fn pause(&mut self, span_ns: u64) {
         self.pass_to(self.now.mono_ns + span_ns);
         self.advance(0);
+    }
+
+    /// What is sent next is to be traced, or not.
+    pub(crate) fn trace_next(&mut self, traced: bool) {
+        self.traces_next = traced;
+    }
+
+    /// From now on what a turn takes may have waited so long for it.
+    pub(crate) fn take_after(&mut self, waited_ns: u64) {
+        self.effects.waited_ns = waited_ns;
     }
 
     /// Monotonic now, in nanoseconds.

@@ -10,3 +10,4 @@ mod memory_disk;
 mod offsets_flow;
 mod publish_flow;
 mod requests_flow;
+mod trace_flow;

@@ -176,6 +176,7 @@ impl Ledger {
             | Observation::AckSent { .. }
             | Observation::AckTaken { .. }
             | Observation::Replied { .. }
+            | Observation::Traced(_)
             | Observation::Recovered { .. }
             | Observation::Removed { .. }
             | Observation::Holds { .. }

@@ -3,7 +3,7 @@
 use crate::actors::TopicFacts;
 use crate::disk::{Removal, Wound};
 use std::ops::Range;
-use wire::table::{GapReason, Level, OutcomeKind, ReplyFate};
+use wire::table::{GapReason, Level, OutcomeKind, ReplyFate, TraceStage};
 use wire::{QueueId, ShardId, TopicId};
 
 /// A record of a run: its producer in the upper half, its number in the lower one.
@@ -73,6 +73,21 @@ pub struct Asked {
     pub connection: u64,
     /// Its number on this connection.
     pub request: u64,
+}
+
+/// An answer, and what was told before it of its message's way.
+#[derive(Clone, Copy, Debug)]
+pub struct Traced<'a> {
+    /// Of which message.
+    pub asked: Asked,
+    /// It was to be traced.
+    pub is_wanted: bool,
+    /// From its sending until its answer came.
+    pub spent_ns: u64,
+    /// Stages and their ends, in nanoseconds from the first one's beginning.
+    pub marks: Option<&'a [(TraceStage, u64)]>,
+    /// Of a request: how it ended, and what else its outcome says of queue and service, in microseconds.
+    pub request: Option<(OutcomeKind, u64, u64)>,
 }
 
 /// Something somebody saw or did.
@@ -249,6 +264,8 @@ pub enum Observation<'a> {
         /// What became of it.
         fate: ReplyFate,
     },
+    /// An answer to a publish or a request came, with a trace or without.
+    Traced(&'a Traced<'a>),
     /// A connection broke: what was outstanding on it is unknown.
     Disconnected {
         /// Whose.

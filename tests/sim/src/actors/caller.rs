@@ -36,6 +36,8 @@ pub struct Caller {
     input: Vec<u8>,
     output: Vec<u8>,
     writer: FrameWriter,
+    /// What is asked next is to be traced.
+    traces_next: bool,
     request_id: u64,
     /// Which of its actor's it is: 0 is woken, the others wake with it.
     lane: u64,
@@ -176,9 +178,18 @@ impl Caller {
     ) -> u64 {
         self.request_id += 1;
         let request_id = self.request_id + 1;
+        let start = self.output.len();
         self.writer.write(&mut self.output, kind, request_id, &[section], build);
+        if std::mem::take(&mut self.traces_next) {
+            FrameWriter::mark_traced(&mut self.output[start..]);
+        }
         self.flush(context);
         request_id
+    }
+
+    /// The next question is to be traced, or not.
+    pub fn trace_next(&mut self, traced: bool) {
+        self.traces_next = traced;
     }
 
     /// Sends a frame that wants no answer.
@@ -198,6 +209,11 @@ impl Caller {
             context.schedule.to_shard(link, bytes);
         }
     }
+}
+
+/// A trace as checkers take it.
+pub fn marks_of(trace: table::Trace<'_>) -> Vec<(table::TraceStage, u64)> {
+    trace.marks().iter().flatten().map(|mark| (mark.stage(), mark.end_ns())).collect()
 }
 
 /// Looks into a frame that `Caller` split off.

@@ -5,12 +5,12 @@
 //! still lives. One that is not idempotent sends everything once, and gives up what it
 //! sent on a broken connection: nobody knows whether it is there.
 
-use super::caller::{Caller, News, decode};
+use super::caller::{Caller, News, decode, marks_of};
 use super::{Actor, ActorEvent, Context};
-use crate::observation::{Observation, RecordId, Stamp};
+use crate::observation::{Observation, RecordId, Stamp, Traced};
 use std::collections::{BTreeMap, VecDeque};
 use wire::record::{Properties, Record, write_record};
-use wire::table;
+use wire::table::{self, TraceStage};
 use wire::{ErrorCode, Frame, Kind, QueueId};
 
 /// Sections in flight per queue.
@@ -24,6 +24,8 @@ const IMPATIENT_PARTS: u64 = 30;
 /// Of a thousand sections, so many have many records.
 const LARGE_PARTS: u64 = 60;
 const LARGE_RECORDS: u64 = 40;
+/// Sections whose first sequence is a multiple of this are traced.
+const TRACE_EVERY: u64 = 3;
 /// The second connection's place in `lines`.
 const SECOND: usize = 1;
 
@@ -42,11 +44,21 @@ struct Stream {
     in_flight: VecDeque<Section>,
 }
 
+/// A section on one connection.
+#[derive(Debug)]
+struct Flight {
+    queue: QueueId,
+    records: Vec<RecordId>,
+    sent_ns: u64,
+    traced: bool,
+    told: Option<Vec<(TraceStage, u64)>>,
+}
+
 /// A connection, and what was sent on it under which number and has no answer.
 #[derive(Debug, Default)]
 struct Line {
     caller: Caller,
-    asked: BTreeMap<u64, (QueueId, Vec<RecordId>)>,
+    asked: BTreeMap<u64, Flight>,
 }
 
 /// Whether the node knows the producer under its epoch.
@@ -166,14 +178,17 @@ impl Producer {
             sequence: section.sequence,
             count: u32::try_from(section.records.len()).expect("a few"),
         };
+        let traced = section.sequence.is_multiple_of(TRACE_EVERY);
         let line = &mut self.lines[line];
+        line.caller.trace_next(traced);
         let request = line.caller.ask(context, Kind::Publish, &section.bytes, |builder| {
             table::Publish::create(builder, &args)
         });
         let asked = line.caller.asked(context, request);
         let records = &section.records;
         context.oracle.saw(&Observation::Published { asked, queue, records });
-        line.asked.insert(request, (queue, records.clone()));
+        let (records, sent_ns) = (records.clone(), context.schedule.now_ns);
+        line.asked.insert(request, Flight { queue, records, sent_ns, traced, told: None });
     }
 
     fn send_all_again(&mut self, context: &mut Context<'_>, line: usize) {
@@ -248,9 +263,17 @@ impl Producer {
     ) {
         let queue = QueueId(receipt.queue());
         let line = &mut self.lines[line];
-        let records = line.asked.remove(&request).map(|(_, records)| records).unwrap_or_default();
+        let flight = line.asked.remove(&request);
+        let asked = line.caller.asked(context, request);
+        if let Some(Flight { sent_ns, traced: is_wanted, told, .. }) = &flight {
+            let marks = told.as_deref();
+            let spent_ns = context.schedule.now_ns - sent_ns;
+            let traced = Traced { asked, is_wanted: *is_wanted, spent_ns, marks, request: None };
+            context.oracle.saw(&Observation::Traced(&traced));
+        }
+        let records = flight.map(|flight| flight.records).unwrap_or_default();
         context.oracle.saw(&Observation::Accepted {
-            asked: line.caller.asked(context, request),
+            asked,
             queue,
             first_offset: receipt.first_offset(),
             level: receipt.level(),
@@ -274,7 +297,7 @@ impl Producer {
     ) {
         context.schedule.fired.refusals += 1;
         let code = ErrorCode::from_number(error.code());
-        if let Some((queue, records)) = self.lines[line].asked.remove(&request) {
+        if let Some(Flight { queue, records, .. }) = self.lines[line].asked.remove(&request) {
             let asked = self.lines[line].caller.asked(context, request);
             let (records, code) = (&records, error.code());
             context.oracle.saw(&Observation::Refused { asked, queue, records, code });
@@ -310,6 +333,11 @@ impl Producer {
         match kind {
             Kind::ProducerOpened => self.on_opened(frame.read().expect("valid")),
             Kind::Receipt => self.on_receipt(context, request, frame.read().expect("valid")),
+            Kind::Trace => {
+                if let Some(flight) = self.lines[line].asked.get_mut(&request.1) {
+                    flight.told = Some(marks_of(frame.read().expect("valid")));
+                }
+            }
             Kind::Error => self.on_error(context, request, frame.read().expect("valid")),
             _ => {}
         }

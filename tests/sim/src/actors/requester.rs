@@ -1,16 +1,27 @@
 //! Requester: calls a service, a few at a time, and counts outcomes: one each, in time.
 
-use super::caller::{Caller, News, decode};
+use super::caller::{Caller, News, decode, marks_of};
 use super::{Actor, ActorEvent, Context};
-use crate::observation::Observation;
-use std::collections::BTreeSet;
+use crate::observation::{Observation, Traced};
+use std::collections::BTreeMap;
 use wire::Kind;
 use wire::record::{Properties, Record, records, write_record};
-use wire::table::{self, OutcomeKind};
+use wire::table::{self, TraceStage};
 
 const OUTSTANDING: usize = 5;
 /// Network, mailboxes and the timer's tick may add so much to a deadline.
 const SLACK_NS: u64 = 60_000_000;
+
+/// Each so many requests one is traced.
+const TRACE_EVERY: u64 = 3;
+
+/// A request under way.
+#[derive(Debug)]
+struct Sent {
+    at_ns: u64,
+    traced: bool,
+    told: Option<Vec<(TraceStage, u64)>>,
+}
 
 /// A requester of a run.
 #[derive(Debug)]
@@ -18,7 +29,7 @@ pub struct Requester {
     slot: usize,
     requests: u64,
     caller: Caller,
-    outstanding: BTreeSet<u64>,
+    outstanding: BTreeMap<u64, Sent>,
     sent: u64,
 }
 
@@ -26,7 +37,7 @@ impl Requester {
     /// Calls the service at `slot`, so often.
     pub fn new(slot: usize, requests: u64) -> Self {
         let caller = Caller::default();
-        Self { slot, requests, caller, outstanding: BTreeSet::new(), sent: 0 }
+        Self { slot, requests, caller, outstanding: BTreeMap::new(), sent: 0 }
     }
 
     fn call_some(&mut self, context: &mut Context<'_>) {
@@ -43,6 +54,8 @@ impl Requester {
     fn call(&mut self, context: &mut Context<'_>, queue: u64) {
         let time_left_us = context.schedule.random.between(1_000, 800_000);
         self.sent += 1;
+        let traced = self.sent.is_multiple_of(TRACE_EVERY);
+        self.caller.trace_next(traced);
         let body = (self.slot as u64) << 32 | self.sent;
         let mut section = Vec::new();
         let properties = Properties::default();
@@ -56,7 +69,8 @@ impl Requester {
         let answer_by_ns = heard_ns + time_left_us * 1000 + SLACK_NS;
         let asked = self.caller.asked(context, request_id);
         context.oracle.saw(&Observation::Requested { asked, answer_by_ns, body });
-        self.outstanding.insert(request_id);
+        let at_ns = context.schedule.now_ns;
+        self.outstanding.insert(request_id, Sent { at_ns, traced, told: None });
         if context.schedule.random.chance(50) {
             self.caller.tell(context, Kind::Cancel, |builder| {
                 table::Cancel::create(builder, &table::CancelArgs { request: request_id })
@@ -68,14 +82,22 @@ impl Requester {
         &mut self,
         context: &mut Context<'_>,
         request_id: u64,
-        kind: OutcomeKind,
+        outcome: table::Outcome<'_>,
         section: &[u8],
     ) {
-        self.outstanding.remove(&request_id);
+        let kind = outcome.kind();
+        let sent = self.outstanding.remove(&request_id);
         let asked = self.caller.asked(context, request_id);
         let body = records(section).next().and_then(|(record, _)| record.body.try_into().ok());
         let body = body.map(u64::from_le_bytes);
         context.oracle.saw(&Observation::Ended { asked, kind, body });
+        if let Some(Sent { at_ns, traced: is_wanted, told }) = sent {
+            let marks = told.as_deref();
+            let request = Some((kind, outcome.queue_us(), outcome.service_us()));
+            let spent_ns = context.schedule.now_ns - at_ns;
+            let traced = Traced { asked, is_wanted, spent_ns, marks, request };
+            context.oracle.saw(&Observation::Traced(&traced));
+        }
     }
 }
 
@@ -96,7 +118,12 @@ impl Actor for Requester {
                     let request_id = frame.header.request_id;
                     if kind == Kind::Outcome {
                         let outcome: table::Outcome<'_> = frame.read().expect("valid");
-                        self.on_outcome(context, request_id, outcome.kind(), frame.section);
+                        self.on_outcome(context, request_id, outcome, frame.section);
+                    } else if kind == Kind::Trace {
+                        let trace: table::Trace<'_> = frame.read().expect("valid");
+                        if let Some(sent) = self.outstanding.get_mut(&request_id) {
+                            sent.told = Some(marks_of(trace));
+                        }
                     } else if kind == Kind::Error {
                         self.outstanding.remove(&request_id);
                         let asked = self.caller.asked(context, request_id);

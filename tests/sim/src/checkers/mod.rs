@@ -20,6 +20,7 @@
 //! | `refusals` | what was refused is not in the log |
 //! | `recovery` | a node starts again after every crash, and finds all that was synced |
 //! | `silence` | a half-open connection is found out |
+//! | `traces` | who asks for a trace gets one that ascends and is its own message's |
 //!
 //! A checker hears each observation with the ledger as it was before. It keeps
 //! what only it must know.
@@ -46,6 +47,7 @@ mod planted;
 mod recovery;
 mod refusals;
 mod silence;
+mod traces;
 
 use crate::ledger::Ledger;
 use crate::observation::Observation;
@@ -95,5 +97,6 @@ pub fn every_checker() -> Vec<Box<dyn Checker>> {
         Box::new(recovery::Recovery),
         Box::new(refusals::Refusals::default()),
         Box::new(silence::Silence),
+        Box::new(traces::Traces),
     ]
 }
