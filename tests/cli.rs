@@ -45,6 +45,8 @@ fn what_cannot_be_understood_ends_with_2_and_says_why() {
     check(&["sub", TOPIC, "--group", "g", "--for", "5"], "'5' is no duration");
     check(&["request", TOPIC], "<BODY>");
     check(&["reply", TOPIC], "--echo");
+    check(&["trace"], "<TOPIC>");
+    check(&["trace", TOPIC, "--count", "0"], "'0'");
     check(&["reply", TOPIC, "--echo", "--body", "b"], "--body");
     check(&["topic", "alter", TOPIC], "--queues");
     check(&["group", "reset", "g", "--topic", TOPIC], "--to");
@@ -111,6 +113,8 @@ fn every_verb_speaks_every_format() {
         ended(&["group", "describe", "g"]);
         ended(&["group", "reset", "g", "--topic", &topic, "--to", "first"]);
         ended(&["stats"]);
+        ended(&["trace", &topic]);
+        ended(&["trace", &topic, "--count", "2"]);
         let mut reply = node.command(&["reply", SERVICE, "--echo", "--count", "1", "-o", format]);
         let mut reply = reply.stdout(Stdio::null()).spawn().expect("the program can be run");
         let request = ["request", SERVICE, "hi", "--timeout", "20s", "-o", format];
@@ -242,6 +246,69 @@ fn every_outcome_of_a_request_has_its_own_ending() {
     };
     late.refused(3, "BUS-E0803");
     assert_eq!(late.lines()[0]["outcome"], "timeout");
+    assert!(silent.wait().expect("our own child").success());
+}
+
+/// The stages of a trace; its steps must follow each other and add up to the whole.
+fn stages(traced: &Value) -> Vec<&str> {
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let mut end_us = 0.0;
+    let steps = traced["steps"].as_array().expect("a list");
+    for step in steps {
+        assert!((number(&step["begin_us"]) - end_us).abs() < 0.1, "{traced}");
+        end_us += number(&step["took_us"]);
+    }
+    assert!((number(&traced["total_us"]) - end_us).abs() < 0.1, "{traced}");
+    steps.iter().map(|step| step["stage"].as_str().expect("text")).collect()
+}
+
+#[test]
+fn a_trace_shows_where_the_time_of_one_message_went() {
+    let node = Node::start();
+    node.run(&["topic", "create", TOPIC]).done();
+    node.run(&["topic", "create", SERVICE, "--kind", "service"]).done();
+    let publish = node.run(&["trace", TOPIC, "hello", "-o", "json"]).done().json();
+    assert_eq!(stages(&publish), ["client", "ingress", "deliver", "gather", "flush", "network"]);
+    assert_eq!((&publish["outcome"], &publish["offset"]), (&json!("accepted"), &json!(0)));
+    let many = node.run(&["trace", TOPIC, "hello", "--count", "3", "-o", "jsonl"]).done().lines();
+    assert_eq!(many.len(), 3);
+    assert_eq!(stages(&many[2]), stages(&publish));
+    let table = node.run(&["trace", TOPIC, "--count", "3"]).done().out;
+    assert!(table.contains("MEDIAN us") && table.contains("write and fdatasync"), "{table}");
+
+    let nobody = node.run(&["trace", SERVICE, "-o", "jsonl"]);
+    nobody.refused(1, "BUS-E0501");
+    assert_eq!(stages(&nobody.lines()[0]), ["client", "ingress", "queue", "network"]);
+    let mut reply = node.command(&["reply", SERVICE, "--echo", "--count", "1"]);
+    let mut reply = reply.stdout(Stdio::null()).spawn().expect("the program can be run");
+    let asked = asked_until_served(&node, &["trace", SERVICE, "--timeout", "20s", "-o", "json"]);
+    let asked = asked.json();
+    let replied = ["client", "ingress", "deliver", "queue", "service", "reply", "network"];
+    // A reply may overtake the word from the queue's shard: then its stages are in `service`.
+    let told = stages(&asked);
+    assert!(told == replied || told == ["client", "ingress", "service", "reply", "network"]);
+    assert_eq!((&asked["kind"], &asked["reply_bytes"]), (&json!("request"), &json!(5)));
+    assert!(reply.wait().expect("our own child").success());
+    node.run(&["trace", "no-such-topic"]).refused(1, "BUS-E0201");
+}
+
+#[test]
+fn a_trace_without_an_answer_tells_what_is_known() {
+    let node = Node::start();
+    node.run(&["topic", "create", SERVICE, "--kind", "service"]).done();
+    let mut silent = node.command(&["reply", SERVICE, "--exec", "false", "--count", "1"]);
+    let mut silent = silent.stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("runs");
+    let late = loop {
+        let traced = node.run(&["trace", SERVICE, "--timeout", "300ms", "-o", "jsonl"]);
+        if !traced.err.contains("BUS-E0501") {
+            break traced;
+        }
+    };
+    late.refused(3, "BUS-E0803");
+    let traced = &late.lines()[0];
+    assert_eq!(traced["outcome"], "timeout");
+    let told = stages(traced);
+    assert_eq!(told, ["client", "ingress", "deliver", "queue", "service", "network"]);
     assert!(silent.wait().expect("our own child").success());
 }
 

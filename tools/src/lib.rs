@@ -12,6 +12,7 @@
 //! | `offline` | a data directory read without writing |
 //! | `notice` | progress and hints on the standard error |
 //! | `clock` | the one door to the machine's clock |
+//! | `watched` | the standard output, and whether its reader went away |
 //!
 //! The verbs that start a node (`demo`, `dev`, `server`) and `config` are in the
 //! root package, which flattens [`verbs::Verb`] into its own.
@@ -31,6 +32,7 @@ pub mod offline;
 pub mod output;
 pub mod quantity;
 pub mod verbs;
+mod watched;
 
 pub use exit::Exit;
 pub use failure::Failure;

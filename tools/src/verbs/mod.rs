@@ -11,14 +11,17 @@ pub mod request;
 pub mod stats;
 pub mod subscribe;
 pub mod topic;
+pub mod trace;
+mod traced;
 pub mod version;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::output::Printer;
+use crate::watched::Watched;
 use clap::Subcommand;
-use std::io::{self, BufWriter, ErrorKind};
+use std::io::{self, BufWriter};
 
 /// Room for output between two flushes, in bytes.
 const OUTPUT_BUFFER_BYTES: usize = 64 * 1024;
@@ -37,6 +40,8 @@ pub enum Verb {
     Request(request::Request),
     /// Serve requests: the other end of `request`
     Reply(reply::Reply),
+    /// Send one message and show where its time went, stage by stage
+    Trace(trace::Trace),
     /// Counters and stage latencies of the node
     Stats(stats::Stats),
     /// List, describe and reset consumer groups
@@ -69,6 +74,7 @@ pub fn run(
         Verb::Sub(verb) => verb.run(globals, printer),
         Verb::Request(verb) => verb.run(globals, printer),
         Verb::Reply(verb) => verb.run(globals, printer),
+        Verb::Trace(verb) => verb.run(globals, printer),
         Verb::Stats(verb) => verb.run(globals, printer),
         Verb::Group(verb) => verb.run(globals, printer),
         Verb::Inspect(verb) => verb.run(printer, names),
@@ -100,31 +106,4 @@ pub fn with_printer(
     let exit = ended?;
     flushed?;
     Ok(exit)
-}
-
-/// The standard output, remembering whether its reader went away.
-struct Watched<W> {
-    inner: W,
-    reader_gone: bool,
-}
-
-impl<W> Watched<W> {
-    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        if let Err(error) = &result {
-            self.reader_gone |= error.kind() == ErrorKind::BrokenPipe;
-        }
-        result
-    }
-}
-
-impl<W: io::Write> io::Write for Watched<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes);
-        self.note(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let flushed = self.inner.flush();
-        self.note(flushed)
-    }
 }

@@ -196,7 +196,7 @@ impl Answered {
 }
 
 /// What to tell about an outcome that is no reply.
-fn failure_of(service: &str, timeout: Duration, outcome: &Outcome) -> Option<Failure> {
+pub(super) fn failure_of(service: &str, timeout: Duration, outcome: &Outcome) -> Option<Failure> {
     let numbers = |observed: u64, limit: u64| {
         let cause = format!("{service}: {} (observed {observed}, limit {limit})", outcome.name());
         Failure::new(ErrorCode::Overloaded, cause)

@@ -116,7 +116,7 @@ impl StageRow {
 }
 
 /// The upper end of the bucket in which `percent` of the spans are reached.
-fn quantile_us(stage: &Stage, percent: u64) -> Option<f64> {
+pub(super) fn quantile_us(stage: &Stage, percent: u64) -> Option<f64> {
     let total: u64 = stage.buckets.iter().sum();
     let wanted = u128::from(total) * u128::from(percent);
     let mut seen: u64 = 0;
