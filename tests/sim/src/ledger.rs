@@ -141,7 +141,8 @@ impl Ledger {
                 accepted.retain(|(queue, _), _| level(queue) != Some(Level::Memory));
             }
             Observation::StartedOnDamage => self.is_harmed = true,
-            Observation::Reset { group, topic } => {
+            // Not when it is known to be done: by then it may have got records anew. Until it is done it is asked again.
+            Observation::ResetAsked { group, topic } => {
                 let records = &self.records;
                 let is_of_it = |record: &RecordId| {
                     records.get(record).is_some_and(|fact| fact.queue.topic() == topic)
@@ -177,6 +178,7 @@ impl Ledger {
             | Observation::AckTaken { .. }
             | Observation::Replied { .. }
             | Observation::Traced(_)
+            | Observation::Reset { .. }
             | Observation::Recovered { .. }
             | Observation::Removed { .. }
             | Observation::Holds { .. }

@@ -227,6 +227,13 @@ pub enum Observation<'a> {
         /// Which one.
         asked: Asked,
     },
+    /// It is asked for that a group's position moves to the start: from now on it may have, before anybody hears of it.
+    ResetAsked {
+        /// Which group.
+        group: &'static str,
+        /// On which topic.
+        topic: TopicId,
+    },
     /// The position of a group without members was moved to the start.
     Reset {
         /// Which group.

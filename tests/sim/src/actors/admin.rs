@@ -131,6 +131,9 @@ impl Admin {
 
     fn reset(&mut self, context: &mut Context<'_>, group: &'static str, slot: usize) -> u64 {
         context.board.resetting = Some(group);
+        if let Some(facts) = &context.board.topics[slot] {
+            context.oracle.saw(&Observation::ResetAsked { group, topic: facts.id });
+        }
         self.caller.ask(context, Kind::OffsetsReset, &[], |builder| {
             let group = Some(builder.create_string(group));
             let topic = Some(builder.create_string(TOPICS[slot].name));

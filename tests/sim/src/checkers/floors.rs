@@ -40,6 +40,8 @@ pub(super) struct Floors {
     outstanding: BTreeMap<Asked, Outstanding>,
     /// Under which epoch the delivery that arrives was sent.
     arriving: BTreeMap<Key, u32>,
+    /// Positions that are moved, or will be, or are already: a subscription under way may meet either.
+    resetting: BTreeSet<(&'static str, TopicId)>,
 }
 
 impl Floors {
@@ -56,6 +58,9 @@ impl Floors {
 
     /// What was sent under an older epoch than it was consumed under may arrive late.
     fn check_delivered(&self, key: Key, offset: u64) -> Verdict {
+        if self.resetting.contains(&(key.0, key.1.topic())) {
+            return Ok(());
+        }
         let Some(consumed) = self.consumed.get(&key) else { return Ok(()) };
         if self.arriving.get(&key).is_some_and(|epoch| *epoch < consumed.epoch) {
             return Ok(());
@@ -70,6 +75,9 @@ impl Floors {
     }
 
     fn check_floor(&mut self, key: Key, epoch: u32, floor: u64) -> Verdict {
+        if self.resetting.contains(&(key.0, key.1.topic())) {
+            return Ok(());
+        }
         let floors = &mut self.consumed.entry(key).or_default().floors;
         floors.insert(epoch, floor);
         let before = floors.range(..epoch).next_back();
@@ -120,7 +128,13 @@ impl Checker for Floors {
             Observation::Assigned { group, queue, epoch, floor } => {
                 return self.check_floor((group, queue), epoch, floor);
             }
-            Observation::Reset { group, topic } => self.forget_topic(group, topic),
+            Observation::ResetAsked { group, topic } => {
+                self.resetting.insert((group, topic));
+            }
+            Observation::Reset { group, topic } => {
+                self.resetting.remove(&(group, topic));
+                self.forget_topic(group, topic);
+            }
             // A memory queue's positions end with the process.
             Observation::NodeStarted { .. } => self.forget(|(_, queue)| known.is_memory(*queue)),
             // The positions may have been in the damaged batch: what they said is delivered again.
