@@ -139,6 +139,9 @@ fn offers_part(peer: Peer, syncing: Syncing, part: &Part) -> Result<(), String> 
         let asked = format!("{:?}", part.level).to_lowercase();
         return Err(format!("it has nothing like level {asked} for this work"));
     }
+    if part.idle_queues > 0 {
+        return refuse("a queue that nobody uses is nothing there, so it costs nothing");
+    }
     if shape == Shape::Service {
         return Ok(());
     }
@@ -183,6 +186,7 @@ mod tests {
             check(peer, "kind: admin\n", Some("questions"));
             check(peer, "level: quorum\n", Some("level quorum"));
             check(peer, "level: memory\nproducerRate: 5\n", None);
+            check(peer, "level: memory\nproducerRate: 5\nidleQueues: 9\n", Some("nobody uses"));
         }
         check(Peer::NatsCore, "level: durable\n", Some("level durable"));
         check(Peer::RedisPubsub, "", Some("level default"));
