@@ -76,6 +76,8 @@ impl std::error::Error for FloorError {}
 #[derive(Debug)]
 pub struct Measured {
     plan: FloorPlan,
+    /// Two ends that spin need a core each. Asked once: a thread that is pinned has one.
+    spins: bool,
     /// By hops and message length.
     trips: BTreeMap<(bool, usize), Spans>,
     flush: Option<Spans>,
@@ -85,8 +87,9 @@ pub struct Measured {
 
 impl Measured {
     /// Nothing yet.
-    pub const fn new(plan: FloorPlan) -> Self {
-        Self { plan, trips: BTreeMap::new(), flush: None, rates: BTreeMap::new() }
+    pub fn new(plan: FloorPlan) -> Self {
+        let spins = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        Self { plan, spins, trips: BTreeMap::new(), flush: None, rates: BTreeMap::new() }
     }
 
     /// The floors of a part whose messages are acknowledged at `level`.
@@ -95,17 +98,18 @@ impl Measured {
     /// The machine cannot be measured.
     pub fn of(&mut self, part: &Part, level: Level) -> Result<Floors, FloorError> {
         let bytes = part.bodies.bytes;
+        let setting = format!("{bytes} B, {}", if self.spins { "spin" } else { "sleep" });
         let mut floors = Floors::default();
         match part.kind {
             Kind::Admin => {}
             Kind::RequestReply => {
                 let spans = self.trips(Hops::Two, bytes)?;
-                floors.latencies.push(trip("two hops", bytes, Journey::RequestToOutcome, spans));
+                floors.latencies.push(trip("two hops", &setting, Journey::RequestToOutcome, spans));
             }
             Kind::Publish => {
                 let echo = self.trips(Hops::One, bytes)?;
                 for bounds in [Journey::PublishToAck, Journey::PublishToDelivery] {
-                    floors.latencies.push(trip("tcp echo", bytes, bounds, echo.clone()));
+                    floors.latencies.push(trip("tcp echo", &setting, bounds, echo.clone()));
                     if level >= Level::Durable {
                         floors.latencies.push(flush(bounds, self.flush()?));
                     }
@@ -157,7 +161,9 @@ impl Measured {
             return Ok(spans.clone());
         }
         let plan = self.plan.clone();
-        let spans = apart(move || measure_trips(&plan, hops, bytes)).map(|all| spans_of(&all))?;
+        let spin = self.spins;
+        let measured = apart(move || measure_trips(&plan, spin, (hops, bytes)));
+        let spans = spans_of(&measured?);
         self.trips.insert(key, spans.clone());
         Ok(spans)
     }
@@ -175,9 +181,8 @@ impl Measured {
     }
 }
 
-fn trip(name: &str, bytes: usize, bounds: Journey, spans: Spans) -> LatencyFloor {
-    let word = if spins() { "spin" } else { "sleep" };
-    LatencyFloor { name: name.to_owned(), setting: format!("{bytes} B, {word}"), bounds, spans }
+fn trip(name: &str, setting: &str, bounds: Journey, spans: Spans) -> LatencyFloor {
+    LatencyFloor { name: name.to_owned(), setting: setting.to_owned(), bounds, spans }
 }
 
 fn flush(bounds: Journey, spans: Spans) -> LatencyFloor {
@@ -185,19 +190,18 @@ fn flush(bounds: Journey, spans: Spans) -> LatencyFloor {
     LatencyFloor { name: "write + fdatasync".to_owned(), setting, bounds, spans }
 }
 
-/// Two ends that spin need a core each.
-fn spins() -> bool {
-    std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
-}
-
-fn measure_trips(plan: &FloorPlan, hops: Hops, bytes: usize) -> Result<Vec<u64>, FloorError> {
-    let idle = if spins() { Idle::Spin } else { Idle::Block };
+fn measure_trips(
+    plan: &FloorPlan,
+    spin: bool,
+    (hops, bytes): (Hops, usize),
+) -> Result<Vec<u64>, FloorError> {
+    let idle = if spin { Idle::Spin } else { Idle::Block };
     let server = serve(hops, idle, plan.cores.server).map_err(FloorError::Machine)?;
     pin(plan.cores.client);
     let order = RoundTrips {
         address: server.address(),
         hops,
-        spin: spins(),
+        spin,
         warm_up: WARM_UP_COUNT,
         count: plan.trips,
     };
