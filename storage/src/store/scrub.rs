@@ -101,6 +101,11 @@ impl Target {
         }
     }
 
+    /// Whether a checksum over all pieces vouches for it.
+    const fn is_whole_file(&self) -> bool {
+        matches!(self, Self::Snapshot { .. } | Self::Index { .. })
+    }
+
     /// To look at it once more.
     fn again(&self) -> Self {
         match self {
@@ -221,7 +226,8 @@ impl Store {
             self.scrub.target = target.again();
             return true;
         }
-        self.scrub.is_second_look = false;
+        // What is read in pieces is looked at again from its front.
+        self.scrub.is_second_look &= !is_news && seen.next.is_some() && target.is_whole_file();
         for finding in seen.wrong {
             self.found(finding);
         }

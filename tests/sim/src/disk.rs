@@ -10,12 +10,14 @@
 //! | `file` | sparse files |
 //! | `crash` | what the end of a process, or of the power, leaves |
 //! | `damage` | what becomes of synced bytes on a bad drive |
+//! | `rot` | which of them a scrub must find |
 //!
 //! Whole-file tasks (replace, remove, prepare) happen or do not happen when a crash meets them.
 
 mod crash;
 mod damage;
 mod file;
+mod rot;
 
 use crate::faults::Fired;
 use crate::random::Random;
@@ -81,6 +83,8 @@ pub struct SimDisk {
     batches: Vec<(Place, bool)>,
     /// Blocks that cannot be read.
     unreadable: BTreeSet<(FileName, u64)>,
+    /// Blocks that are not what was synced there.
+    rot: BTreeSet<(FileName, u64)>,
     /// Segments whose head was harmed.
     harmed_heads: BTreeSet<u64>,
     /// Writes of a start until the process ends within it.
@@ -108,6 +112,7 @@ impl SimDisk {
             sector_bytes,
             batches: Vec::new(),
             unreadable: BTreeSet::new(),
+            rot: BTreeSet::new(),
             harmed_heads: BTreeSet::new(),
             writes_left: None,
             removals: Vec::new(),
@@ -129,8 +134,9 @@ impl SimDisk {
         for Pending { file, position, bytes } in synced {
             self.files.entry(file).or_default().write(position, &bytes);
             // A new sector is mapped in where an old one could not be read.
-            let end = position + length(&bytes);
-            self.unreadable.retain(|(bad, at)| *bad != file || !(position..end).contains(at));
+            let written = position..position + length(&bytes);
+            self.end_rot(file, &written);
+            self.unreadable.retain(|(bad, at)| *bad != file || !written.contains(at));
         }
     }
 
@@ -201,6 +207,7 @@ impl SimDisk {
     /// One copy of the superblock is written and synced.
     fn write_superblock_copy(&mut self, number: u64, copy: &[u8]) {
         self.files.entry(FileName::Superblock).or_default().write(number * 4096, copy);
+        self.end_rot(FileName::Superblock, &(number * 4096..(number + 1) * 4096));
     }
 
     fn used_bytes(&self) -> u64 {
@@ -228,6 +235,7 @@ impl SimDisk {
         let mut new = File::default();
         new.write(0, bytes);
         self.files.insert(file, new);
+        self.end_rot(file, &(0..u64::MAX));
         self.unreadable.retain(|(bad, _)| *bad != file);
         Ok(())
     }
@@ -235,6 +243,7 @@ impl SimDisk {
     fn remove(&mut self, file: FileName) {
         self.note_removal(file);
         self.files.remove(&file);
+        self.end_rot(file, &(0..u64::MAX));
         self.unreadable.retain(|(bad, _)| *bad != file);
         if let FileName::Segment(number) = file {
             self.batches.retain(|(place, _)| place.segment != number);
@@ -277,6 +286,7 @@ impl SimDisk {
             Plan::Prepare { segment, bytes, .. } => self.prepare(*segment, *bytes)?,
             Plan::WriteAt { file, position, bytes, .. } => {
                 self.files.get_mut(file).ok_or(DiskFault::Missing)?.write(*position, bytes);
+                self.end_rot(*file, &(*position..*position + length(bytes)));
             }
             Plan::WriteSuperblock { copy, .. } => {
                 for number in 0..4 {

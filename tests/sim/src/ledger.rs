@@ -141,16 +141,7 @@ impl Ledger {
                 accepted.retain(|(queue, _), _| level(queue) != Some(Level::Memory));
             }
             Observation::StartedOnDamage => self.is_harmed = true,
-            // Not when it is known to be done: by then it may have got records anew. Until it is done it is asked again.
-            Observation::ResetAsked { group, topic } => {
-                let records = &self.records;
-                let is_of_it = |record: &RecordId| {
-                    records.get(record).is_some_and(|fact| fact.queue.topic() == topic)
-                };
-                if let Some(served) = self.served.get_mut(group) {
-                    served.retain(|record| !is_of_it(record));
-                }
-            }
+            Observation::ResetAsked { group, topic } => self.forget_served(group, topic),
             Observation::Made { record, queue, stamp, body_checksum } => {
                 let fact = Fact { queue, stamp, accepted: None, body_checksum };
                 self.records.insert(record, fact);
@@ -191,7 +182,18 @@ impl Ledger {
             | Observation::ReadAgain
             | Observation::Hindered { .. }
             | Observation::StillOpen { .. }
+            | Observation::RotUnnamed { .. }
             | Observation::Unfinished { .. } => {}
+        }
+    }
+
+    /// A reset was asked for. Not when it is known to be done: by then it may have got records anew. Until it is done it is asked again.
+    fn forget_served(&mut self, group: &str, topic: TopicId) {
+        let records = &self.records;
+        let is_of_it =
+            |record: &RecordId| records.get(record).is_some_and(|fact| fact.queue.topic() == topic);
+        if let Some(served) = self.served.get_mut(group) {
+            served.retain(|record| !is_of_it(record));
         }
     }
 

@@ -9,8 +9,10 @@
 //! | `links` | connections: bytes until they are frames, output until it is read |
 //! | `drive` | flushes, reads, file tasks |
 //! | `report` | what the oracle is told from the inside |
+//! | `hearing` | what the node said of its disks |
 
 mod drive;
+mod hearing;
 mod links;
 mod report;
 
@@ -126,6 +128,8 @@ pub struct Node {
     harmed: Vec<bool>,
     /// What the oracle is told of each shard.
     reports: Vec<report::Report>,
+    /// What the node named on its disks, through all its lives.
+    named: Vec<hearing::Named>,
     store: StoreConfig,
     /// Bytes of requests that may wait on a shard.
     waiting_bytes_max: usize,
@@ -174,6 +178,7 @@ impl Node {
             wounds: Vec::new(),
             harmed: vec![false; usize::from(faults.shard_count)],
             reports: vec![report::Report::default(); usize::from(faults.shard_count)],
+            named: Vec::new(),
             store,
             waiting_bytes_max: Settings::new(ShardId(0), faults.shard_count).waiting_bytes_max,
         }
@@ -232,6 +237,7 @@ impl Node {
         })?;
         for (number, opened) in (0..shard_count).zip(stores) {
             self.reports[usize::from(number)].opened(&opened.store, &opened.report);
+            self.hear_of(ShardId(number), &opened.report.damaged);
             let settings =
                 Settings { shard: ShardId(number), seed: random.next(), ..settings.clone() };
             self.seats.push(Seat {
@@ -394,7 +400,10 @@ impl Node {
             effect @ (Effect::Flush { .. } | Effect::Read { .. } | Effect::File { .. }) => {
                 self.start_disk_work(shard, effect, world);
             }
-            Effect::Say { line } => world.trace.note(&line),
+            Effect::Say { line } => {
+                self.hear(&line);
+                world.trace.note(&line);
+            }
             Effect::Halt { code, reason } => {
                 world.trace.note(&format!("halt {code}: {reason}"));
                 return Fate::Halted;

@@ -337,6 +337,13 @@ pub enum Observation<'a> {
         /// When that is over.
         until_ns: u64,
     },
+    /// Something sealed rots, nothing strikes any more, and nobody named it.
+    RotUnnamed {
+        /// What.
+        words: &'a str,
+        /// For how long there was peace.
+        for_ns: u64,
+    },
     /// A half-open connection should have been found.
     StillOpen {
         /// Which.

@@ -23,6 +23,8 @@ const HAPPENINGS_MAX: u64 = 400_000;
 const RESTART_NS: u64 = 30 * MILLISECOND_NS;
 /// Everything has converged so long after the faults.
 const CONVERGED_NS: u64 = 120_000 * MILLISECOND_NS;
+/// A scrub has named whatever rots in so much peace; a pass takes about a second, and what cannot be read is tried for a while.
+const SCRUBBED_NS: u64 = 30_000 * MILLISECOND_NS;
 
 /// A whole run.
 pub struct World {
@@ -35,6 +37,8 @@ pub struct World {
     is_healed: bool,
     /// All was done once, then something was done to the disks, and all is read again.
     pub(crate) is_read_again: bool,
+    /// Since when only the scrub is waited for.
+    peace_ns: Option<u64>,
     /// A node refused to start on damage, and said so: that is the end.
     is_refused: bool,
 }
@@ -71,6 +75,7 @@ impl World {
             heal_ns,
             is_healed: false,
             is_read_again: false,
+            peace_ns: None,
             is_refused: false,
         }
     }
@@ -100,7 +105,7 @@ impl World {
             if self.is_refused {
                 return self.oracle.verdict();
             }
-            if self.is_quiet() {
+            if self.is_quiet() && !self.waits_for_scrub() {
                 self.oracle.end()?;
                 if !self.begin_aftermath() {
                     return Ok(());
@@ -120,6 +125,20 @@ impl World {
         self.is_healed
             && self.schedule.network.is_whole()
             && self.actors.iter().all(|actor| actor.is_done())
+    }
+
+    /// Something sealed rots and was not named yet: a pass of the scrub takes a while.
+    fn waits_for_scrub(&mut self) -> bool {
+        let Some(words) = self.node.unnamed_rot() else {
+            self.peace_ns = None;
+            return false;
+        };
+        let now_ns = self.schedule.now_ns;
+        let for_ns = now_ns - *self.peace_ns.get_or_insert(now_ns);
+        if for_ns > SCRUBBED_NS {
+            self.oracle.saw(&Observation::RotUnnamed { words: &words, for_ns });
+        }
+        true
     }
 
     /// What the run was, in one number.

@@ -83,6 +83,29 @@ fn rot_is_found_named_and_quarantined_before_anybody_reads_it() {
 }
 
 #[test]
+fn a_rotten_file_of_many_pieces_is_named_and_the_pass_goes_on() {
+    let mut house = House::with_queue(&scrubbing());
+    for number in 1..500 {
+        house.store.create_queue(QueueId::new(TopicId(1), number), QueueLevel::Durable, 0);
+        house.publish(QueueId::new(TopicId(1), number), 1, 8);
+    }
+    house.fill(QUEUE, 3);
+    house.store.snapshots.wanted = Some(LogIndex(0));
+    house.turns(20);
+    let snapshot = *house.store.snapshots.numbers().last().expect("one was taken");
+    let bytes = house.disk.files.get_mut(&FileName::Snapshot(snapshot)).expect("there");
+    assert!(bytes.len() > 2 * 4096, "{}", bytes.len());
+    bytes[5000] ^= 1;
+    let passes = house.store.scrub.passes;
+    let found = house.let_pass(4 * MINUTE);
+    assert_eq!(
+        found.iter().map(|range| range.file).collect::<Vec<_>>(),
+        [FileName::Snapshot(snapshot)]
+    );
+    assert!(house.store.scrub.passes > passes + 1, "the scrub is stuck");
+}
+
+#[test]
 fn a_stray_copy_of_a_later_batch_takes_what_it_was_written_over_and_no_more() {
     for (from, to) in [(12, 5), (5, 12), (6, 5), (14, 1)] {
         let mut house = house(&scrubbing());

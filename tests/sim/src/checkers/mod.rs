@@ -19,6 +19,7 @@
 //! | `outcomes` | a request ends exactly once, in time, with its own reply |
 //! | `refusals` | what was refused is not in the log |
 //! | `recovery` | a node starts again after every crash, and finds all that was synced |
+//! | `scrub` | what rots in sealed files is named in time, though nobody reads it |
 //! | `silence` | a half-open connection is found out |
 //! | `traces` | who asks for a trace gets one that ascends and is its own message's |
 //!
@@ -46,6 +47,7 @@ mod outcomes;
 mod planted;
 mod recovery;
 mod refusals;
+mod scrub;
 mod silence;
 mod traces;
 
@@ -96,6 +98,7 @@ pub fn every_checker() -> Vec<Box<dyn Checker>> {
         Box::new(outcomes::Outcomes::default()),
         Box::new(recovery::Recovery),
         Box::new(refusals::Refusals::default()),
+        Box::new(scrub::Scrub),
         Box::new(silence::Silence),
         Box::new(traces::Traces),
     ]

@@ -36,16 +36,18 @@ impl SimDisk {
         }
     }
 
-    fn keep(&mut self, file: FileName, position: u64, sector: &[u8]) {
-        if let Some(file) = self.files.get_mut(&file) {
+    fn keep(&mut self, name: FileName, position: u64, sector: &[u8]) {
+        if let Some(file) = self.files.get_mut(&name) {
             file.overwrite(position, sector);
         }
+        self.end_rot(name, &(position..position + length(sector)));
     }
 
     /// Only the process died: what the drive took reaches the disk.
     pub fn process_crash(&mut self) {
         for Pending { file, position, bytes } in std::mem::take(&mut self.pending) {
             self.files.entry(file).or_default().write(position, &bytes);
+            self.end_rot(file, &(position..position + length(&bytes)));
         }
     }
 

@@ -114,11 +114,13 @@ impl SimDisk {
         if let Some(file) = self.files.get_mut(&name) {
             file.flip(position, bit);
         }
+        self.note_rot(name, block);
     }
 
     fn spoil(&mut self, name: FileName, block: u64, _random: &mut Random) {
         self.fired.bad_sectors += 1;
         self.unreadable.insert((name, block));
+        self.note_rot(name, block);
     }
 
     /// A batch with a synced one after it.
@@ -187,7 +189,7 @@ impl SimDisk {
 }
 
 impl Place {
-    fn holds(self, segment: u64, block: u64) -> bool {
+    pub(super) fn holds(self, segment: u64, block: u64) -> bool {
         self.segment == segment && (self.position..self.position + self.bytes).contains(&block)
     }
 }
