@@ -17,8 +17,9 @@ use crate::schedule::Happening;
 pub use crate::schedule::Schedule;
 use wire::ShardId;
 
-/// A run has some tens of thousands; more is a shard that keeps itself busy.
-const HAPPENINGS_MAX: u64 = 400_000;
+/// A run has some tens of thousands; with mailboxes that refuse deliveries through the longest pauses, which are
+/// looked at again each 200 us, half a million. More is a shard that keeps itself busy.
+const HAPPENINGS_MAX: u64 = 2_000_000;
 /// A node is started again this long after it died.
 const RESTART_NS: u64 = 30 * MILLISECOND_NS;
 /// Everything has converged so long after the faults.

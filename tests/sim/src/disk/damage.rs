@@ -98,7 +98,10 @@ impl SimDisk {
         let block = self.one_of_blocks(name, random)?;
         // Two copies and a footer: one of them is repaired, three would take the whole segment.
         let is_head = !self.batches.iter().any(|(place, _)| place.holds(segment, block));
-        if is_head && !self.harmed_heads.insert(segment) {
+        // And only of what was synced: a loss of power may have torn the other copy of a new segment.
+        let is_synced =
+            self.batches.iter().any(|(place, is_synced)| *is_synced && place.segment == segment);
+        if is_head && !(is_synced && self.harmed_heads.insert(segment)) {
             return None;
         }
         let wounds = self.wounds_at(segment, block);
