@@ -182,8 +182,9 @@ impl Log {
             return;
         }
         let Some(gathering) = self.gathering.take() else { return };
+        self.wall_ns = self.wall_ns.max(wall_ns);
         let head = gathering.starts_segment.then(|| self.start_segment(ops, plans));
-        let (header, batch) = self.close(&gathering, wall_ns);
+        let (header, batch) = self.close(&gathering);
         let place = BatchPlace {
             index: self.next_index,
             segment: self.active().info.number,
@@ -220,8 +221,7 @@ impl Log {
     }
 
     /// Gives the gathering batch the header it is written with.
-    fn close(&mut self, gathering: &Gathering, wall_ns: u64) -> (BatchHeader, Bytes) {
-        self.wall_ns = self.wall_ns.max(wall_ns);
+    fn close(&mut self, gathering: &Gathering) -> (BatchHeader, Bytes) {
         let stamp = Stamp {
             home: self.home(self.active_salt()),
             index: self.next_index,

@@ -125,7 +125,8 @@ impl<'a> Replay<'a> {
         segment.info.sealed = true;
         let footer = file.footer.as_ref();
         segment.info.end = footer.map(|footer| footer.end).or(next_base).unwrap_or(header.base);
-        segment.info.newest_ns = footer.map_or(header.wall_ns, |footer| footer.contents.newest_ns);
+        let newest_ns = footer.map_or(0, |footer| footer.contents.newest_ns);
+        segment.info.newest_ns = newest_ns.max(header.wall_ns);
         self.cursor.index = next_base.unwrap_or(segment.info.end);
         self.segments.push_back(segment);
     }
@@ -149,7 +150,8 @@ impl<'a> Replay<'a> {
         self.last_identity = cursor.previous.unwrap_or(self.last_identity);
         segment.info.end = cursor.index;
         segment.last_identity = self.last_identity;
-        segment.info.newest_ns = segment.contents.newest_ns;
+        // Without a batch that can be read it is as old as its header, not as old as the world.
+        segment.info.newest_ns = segment.contents.newest_ns.max(header.wall_ns);
         match file.footer.as_ref().map(|footer| footer.next_base).or(next_base) {
             Some(next_base) => self.leave(disk, segment, &tail, (next_base, file.footer.is_some())),
             None => self.end(disk, segment, tail),

@@ -202,6 +202,23 @@ fn damage_to_the_last_batch_is_never_cut() {
 }
 
 #[test]
+fn a_segment_without_a_batch_that_can_be_read_keeps_its_age() {
+    let whole = written(&[100]);
+    let newest_ns = |disk: &mut FakeDisk| {
+        let (opened, seen) = open(disk).expect("quarantined, not refused");
+        let newest_ns = opened.log.segments().next().expect("one").newest_ns;
+        (seen.damages, newest_ns)
+    };
+    let (_, written_ns) = newest_ns(&mut whole.clone());
+    assert!(written_ns > 0, "the first of a new log knows its time, too");
+    let (_, seen) = open(&mut whole.clone()).expect("whole");
+    let (segment, position, _) = seen.places[0];
+    let mut disk = whole;
+    disk.unreadable.insert((FileName::Segment(segment), u64::from(position / 4096)));
+    assert_eq!(newest_ns(&mut disk), (1, written_ns), "or retention would take it at once");
+}
+
+#[test]
 fn damage_below_s_is_told_and_the_rest_is_served() {
     let whole = written(&[100, 9000, 60_000, 200, 60_000, 60_000, 60_000, 100]);
     let (_, seen) = open(&mut whole.clone()).expect("whole");

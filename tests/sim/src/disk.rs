@@ -21,7 +21,7 @@ mod rot;
 
 use crate::faults::Fired;
 use crate::random::Random;
-pub use damage::{Harm, Wound};
+pub use damage::{Harm, Taken, Wound};
 use file::{BLOCK_BYTES, File, length, overlay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};

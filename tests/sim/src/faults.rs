@@ -44,6 +44,8 @@ pub struct Faults {
     pub nacks: u64,
     /// How much of the work is done, in percent.
     pub work_percent: u64,
+    /// Bodies are shorter.
+    pub body_bytes_max: usize,
     /// The log is damaged when everything is done, and everything is read again.
     pub aftermath: Option<Damage>,
 }
@@ -77,6 +79,7 @@ impl Faults {
             small_storage: random.chance(150),
             nacks: random.one_of(&[0, 0, 50]),
             work_percent: 100,
+            body_bytes_max: random.fork("bodies").one_of(&[600, 600, 600, 600, 12_000]),
             aftermath: random.one_of(&AFTERMATHS),
         };
         (faults.strikes, faults.heal_ns) = strike::plan(random, faults.heal_ns);

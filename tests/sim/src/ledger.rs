@@ -55,6 +55,8 @@ pub struct Ledger {
     accepted: BTreeMap<(QueueId, u64), RecordId>,
     /// What each group got.
     served: BTreeMap<&'static str, BTreeSet<RecordId>>,
+    /// What each group got before its position was moved back.
+    served_before_reset: BTreeMap<&'static str, BTreeSet<RecordId>>,
     /// What each group was told is gone; a receipt may come later than that.
     gaps: BTreeMap<&'static str, Vec<Wound>>,
 }
@@ -158,7 +160,12 @@ impl Ledger {
             Observation::Gap { to, queue, ref range, reason } => {
                 self.note_gap(to, queue, range.clone(), reason);
             }
-            Observation::Damaged { wounds } => self.wounds.extend_from_slice(wounds),
+            Observation::Damaged { wounds, resets } => {
+                self.wounds.extend_from_slice(wounds);
+                for queue in resets {
+                    self.lose_reset(*queue);
+                }
+            }
             Observation::Refused { .. }
             | Observation::Joined { .. }
             | Observation::Served { .. }
@@ -188,12 +195,24 @@ impl Ledger {
     }
 
     /// A reset was asked for. Not when it is known to be done: by then it may have got records anew. Until it is done it is asked again.
-    fn forget_served(&mut self, group: &str, topic: TopicId) {
+    fn forget_served(&mut self, group: &'static str, topic: TopicId) {
         let records = &self.records;
         let is_of_it =
             |record: &RecordId| records.get(record).is_some_and(|fact| fact.queue.topic() == topic);
         if let Some(served) = self.served.get_mut(group) {
-            served.retain(|record| !is_of_it(record));
+            let again = served.extract_if(.., is_of_it);
+            self.served_before_reset.entry(group).or_default().extend(again);
+        }
+    }
+
+    /// Damage took the word of a reset: the group may be where it was before, and what it had got of that queue is not owed again.
+    fn lose_reset(&mut self, queue: QueueId) {
+        let records = &self.records;
+        let is_of_it =
+            |record: &RecordId| records.get(record).is_some_and(|fact| fact.queue == queue);
+        for (group, before) in &mut self.served_before_reset {
+            let back = before.extract_if(.., is_of_it);
+            self.served.entry(group).or_default().extend(back);
         }
     }
 

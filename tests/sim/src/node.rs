@@ -16,7 +16,7 @@ mod hearing;
 mod links;
 mod report;
 
-use crate::disk::{Harm, SimDisk, Wound};
+use crate::disk::{Harm, SimDisk, Taken};
 use crate::faults::{Damage, Faults, Fired, FlushFault};
 use crate::network::LinkId;
 use crate::random::Random;
@@ -123,7 +123,7 @@ pub struct Node {
     /// The next file task fails.
     pub task_fails: bool,
     /// What damage may have taken, until it is told.
-    pub wounds: Vec<Wound>,
+    pub taken: Taken,
     /// Shards that may refuse to start, for what was done to their disks.
     harmed: Vec<bool>,
     /// What the oracle is told of each shard.
@@ -175,7 +175,7 @@ impl Node {
             crash: None,
             flush_fault: None,
             task_fails: false,
-            wounds: Vec::new(),
+            taken: Taken::default(),
             harmed: vec![false; usize::from(faults.shard_count)],
             reports: vec![report::Report::default(); usize::from(faults.shard_count)],
             named: Vec::new(),
@@ -255,8 +255,8 @@ impl Node {
     /// Damages some shard's disk; `None` where there is nothing that it could strike.
     pub fn damage(&mut self, damage: Damage, random: &mut Random) -> Option<String> {
         let shard = random.index(self.disks.len());
-        let Harm { words, wounds, may_refuse } = self.disks[shard].damage(damage, random)?;
-        self.wounds.extend(wounds);
+        let Harm { words, taken, may_refuse } = self.disks[shard].damage(damage, random)?;
+        self.taken.extend(taken);
         self.harmed[shard] |= may_refuse;
         Some(format!("shard {shard}, {words}"))
     }

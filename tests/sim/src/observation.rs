@@ -325,6 +325,8 @@ pub enum Observation<'a> {
     Damaged {
         /// What may be gone for it.
         wounds: &'a [Wound],
+        /// Queues on which the word of a reset may be gone.
+        resets: &'a [QueueId],
     },
     /// A node started on a damaged disk: what it noted last may be gone.
     StartedOnDamage,

@@ -160,19 +160,24 @@ impl Consumer {
         let end = deliver.first_offset() + u64::from(deliver.count());
         let counted = deliver.first_offset() + offsets.len() as u64;
         context.oracle.saw(&Observation::Read { queue, offset: end, next: counted });
-        self.grant_credit(context, deliver);
+        self.grant_credit(context, deliver, section);
         let answer = Answer { member, queue: queue.0, lease_epoch: epoch, offsets };
         self.answer(context, answer);
     }
 
-    fn grant_credit(&mut self, context: &mut Context<'_>, deliver: table::Deliver<'_>) {
+    fn grant_credit(
+        &mut self,
+        context: &mut Context<'_>,
+        deliver: table::Deliver<'_>,
+        section: &[u8],
+    ) {
         let records = deliver.count();
         let args = table::CreditArgs {
             member: deliver.member(),
             queue: deliver.queue(),
             lease_epoch: deliver.lease_epoch(),
             records,
-            bytes: records * 700,
+            bytes: u32::try_from(section.len()).expect("a frame"),
         };
         self.caller.tell(context, Kind::Credit, |builder| table::Credit::create(builder, &args));
     }

@@ -26,6 +26,8 @@ const LARGE_PARTS: u64 = 60;
 const LARGE_RECORDS: u64 = 40;
 /// Sections whose first sequence is a multiple of this are traced.
 const TRACE_EVERY: u64 = 3;
+/// Of bodies in a section, about.
+const SECTION_BYTES_MAX: usize = 60_000;
 /// The second connection's place in `lines`.
 const SECOND: usize = 1;
 
@@ -151,13 +153,16 @@ impl Producer {
         let stream = self.streams.entry(queue).or_default();
         let first = stream.next_sequence;
         stream.next_sequence += count;
+        // A section fits a batch.
+        let section_bytes = SECTION_BYTES_MAX / usize::try_from(count).expect("few records");
+        let body_bytes_max = context.schedule.faults.body_bytes_max.min(section_bytes);
         let mut bytes = Vec::new();
         let mut records = Vec::new();
         for sequence in first..first + count {
             self.records += 1;
             let id = RecordId::new(self.number, self.records);
             let mut body = id.0.to_le_bytes().to_vec();
-            body.resize(8 + context.schedule.random.index(600), 7);
+            body.resize(8 + context.schedule.random.index(body_bytes_max), 7);
             let properties = Properties::default();
             let record = Record { born_ns: id.0, key: b"", tag: b"", properties, body: &body };
             write_record(&mut bytes, &record, 64 << 10).expect("a small record");

@@ -60,7 +60,7 @@ mod tests {
         story.published_and_accepted(1, 5);
         story.published_and_accepted(2, 6);
         let wounds = [Wound { queue: QUEUE, offsets: 4..6 }];
-        story.oracle.saw(&Observation::Damaged { wounds: &wounds });
+        story.oracle.saw(&Observation::Damaged { wounds: &wounds, resets: &[] });
         told(&mut story, 3..6, GapReason::Damage);
         story.is_silent();
         told(&mut story, 3..7, GapReason::Damage);

@@ -40,6 +40,7 @@ impl Checker for Groups {
 mod tests {
     use super::super::planted::{QUEUE, Story};
     use crate::observation::{Audience, Observation};
+    use wire::{QueueId, TopicId};
 
     #[test]
     fn it_speaks_of_a_record_that_a_group_never_got() {
@@ -52,6 +53,23 @@ mod tests {
         story.served(Audience::Group("desk"), 1, 0);
         story.ends_with("groups");
         story.served(Audience::Group("audit"), 1, 0);
+        story.ends_well();
+    }
+
+    #[test]
+    fn a_reset_that_damage_took_owes_nothing_again_and_no_other_damage_excuses_it() {
+        let (group, topic) = ("desk", QUEUE.topic());
+        let mut story = Story::new();
+        story.oracle.saw(&Observation::Joined { group, topic });
+        story.published_and_accepted(1, 0);
+        story.served(Audience::Reader, 1, 0);
+        story.served(Audience::Group(group), 1, 0);
+        story.oracle.saw(&Observation::ResetAsked { group, topic });
+        story.ends_with("groups");
+        let other = QueueId::new(TopicId(topic.0 + 1), 0);
+        story.oracle.saw(&Observation::Damaged { wounds: &[], resets: &[other] });
+        story.ends_with("groups");
+        story.oracle.saw(&Observation::Damaged { wounds: &[], resets: &[QUEUE] });
         story.ends_well();
     }
 }

@@ -19,15 +19,13 @@ impl Checker for Recovery {
         match *seen {
             Observation::StartRefused { words } => Err(words.to_owned()),
             Observation::Recovered { shard, synced_end, found_end, damaged } => {
-                if known.has_wounds() {
-                    return Ok(());
-                }
+                // Also on a damaged drive: what cannot be read may have been there, and is passed over.
                 if found_end < synced_end {
                     return Err(format!(
                         "shard {shard}: batches up to {synced_end} were synced, and recovery ends at {found_end}"
                     ));
                 }
-                if damaged > 0 {
+                if damaged > 0 && !known.has_wounds() {
                     return Err(format!(
                         "shard {shard}: {damaged} damaged ranges on a sound drive"
                     ));

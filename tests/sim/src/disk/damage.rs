@@ -13,6 +13,7 @@ use crate::random::Random;
 use bytes::Bytes;
 use std::ops::Range;
 use storage::batch::BatchView;
+use storage::note::{LeaseOffset, Note};
 use wire::QueueId;
 
 /// Blocks of the two copies of a segment's header.
@@ -27,13 +28,30 @@ pub struct Wound {
     pub offsets: Range<u64>,
 }
 
+/// What a damage may have taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Records.
+    pub wounds: Vec<Wound>,
+    /// Queues on which a group's position was moved by an operator: the word of that.
+    pub resets: Vec<QueueId>,
+}
+
+impl Taken {
+    /// This, too.
+    pub fn extend(&mut self, more: Self) {
+        self.wounds.extend(more.wounds);
+        self.resets.extend(more.resets);
+    }
+}
+
 /// A damage that was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Harm {
     /// Where and what, for the trace.
     pub words: String,
     /// What it may have taken.
-    pub wounds: Vec<Wound>,
+    pub taken: Taken,
     /// Whether a start may refuse for it.
     pub may_refuse: bool,
 }
@@ -44,6 +62,7 @@ impl SimDisk {
         let mut harm = match damage {
             Damage::Bit => self.harm_segment(random, Self::flip_bit)?,
             Damage::BadSector => self.harm_segment(random, Self::spoil)?,
+            Damage::BadTail => self.spoil_tail(random)?,
             Damage::LostWrite => self.lose_write(random)?,
             Damage::Misdirected => self.misdirect(random)?,
             Damage::SuperblockCopy => self.flip_in(FileName::Superblock, random)?,
@@ -104,10 +123,10 @@ impl SimDisk {
         if is_head && !(is_synced && self.harmed_heads.insert(segment)) {
             return None;
         }
-        let wounds = self.wounds_at(segment, block);
+        let taken = self.taken_at(segment, block);
         harm(self, name, block, random);
         let words = format!("segment {segment} at {block}");
-        Some(Harm { words, wounds, may_refuse: block >= HEADER_COPIES })
+        Some(Harm { words, taken, may_refuse: block >= HEADER_COPIES })
     }
 
     fn flip_bit(&mut self, name: FileName, block: u64, random: &mut Random) {
@@ -126,6 +145,20 @@ impl SimDisk {
         self.note_rot(name, block);
     }
 
+    /// A block of the newest batch of all, or all of it.
+    fn spoil_tail(&mut self, random: &mut Random) -> Option<Harm> {
+        let (place, _) = *self.batches.last().filter(|(_, is_synced)| *is_synced)?;
+        let name = FileName::Segment(place.segment);
+        let taken = self.sections_of(place);
+        let count = place.bytes / BLOCK_BYTES as u64;
+        let blocks = if random.chance(500) { 0..count } else { 0..1 };
+        for nth in blocks {
+            self.spoil(name, place.position + nth * BLOCK_BYTES as u64, random);
+        }
+        let words = format!("{name} at {}, {} bytes", place.position, place.bytes);
+        Some(Harm { words, taken, may_refuse: true })
+    }
+
     /// A batch with a synced one after it.
     fn proven_batch(&self, random: &mut Random) -> Option<Place> {
         let newest = self.batches.iter().rposition(|(_, is_synced)| *is_synced)?;
@@ -134,7 +167,7 @@ impl SimDisk {
 
     fn lose_write(&mut self, random: &mut Random) -> Option<Harm> {
         let place = self.proven_batch(random)?;
-        let wounds = self.sections_of(place);
+        let taken = self.sections_of(place);
         // The whole write, or one block of it.
         let block = place.position + random.below(place.bytes / BLOCK_BYTES as u64) * 4096;
         let (from, bytes) =
@@ -143,7 +176,7 @@ impl SimDisk {
         self.files.get_mut(&FileName::Segment(place.segment))?.overwrite(from, &zeroes);
         self.fired.lost_writes += 1;
         let words = format!("segment {} at {from}, {bytes} bytes", place.segment);
-        Some(Harm { words, wounds, may_refuse: true })
+        Some(Harm { words, taken, may_refuse: true })
     }
 
     /// A block is missing where it belongs, and stands where another one did.
@@ -153,8 +186,8 @@ impl SimDisk {
             place.position + random.below(place.bytes / BLOCK_BYTES as u64) * 4096
         };
         let (at, other) = (block_of(from, random), block_of(to, random));
-        let mut wounds = self.sections_of(from);
-        wounds.extend(self.sections_of(to));
+        let mut taken = self.sections_of(from);
+        taken.extend(self.sections_of(to));
         let mut block = [0; BLOCK_BYTES];
         self.files.get(&FileName::Segment(from.segment))?.read(at, &mut block).ok()?;
         self.files.get_mut(&FileName::Segment(to.segment))?.overwrite(other, &block);
@@ -165,29 +198,32 @@ impl SimDisk {
         self.fired.misdirected_writes += 1;
         let words =
             format!("segment {} at {at}, to segment {} at {other}", from.segment, to.segment);
-        Some(Harm { words, wounds, may_refuse: true })
+        Some(Harm { words, taken, may_refuse: true })
     }
 
-    fn wounds_at(&self, segment: u64, block: u64) -> Vec<Wound> {
+    fn taken_at(&self, segment: u64, block: u64) -> Taken {
         let hit = self.batches.iter().find(|(place, _)| place.holds(segment, block));
-        hit.map_or_else(Vec::new, |(place, _)| self.sections_of(*place))
+        hit.map_or_else(Taken::default, |(place, _)| self.sections_of(*place))
     }
 
     /// The sections of a batch, as long as it is whole.
-    fn sections_of(&self, place: Place) -> Vec<Wound> {
+    fn sections_of(&self, place: Place) -> Taken {
         let mut bytes = vec![0; usize::try_from(place.bytes).expect("a batch fits memory")];
         let file = self.files.get(&FileName::Segment(place.segment));
         let read = file.map(|file| file.read(place.position, &mut bytes));
-        let Some(Ok(())) = read else { return Vec::new() };
-        let Some(batch) = BatchView::read(&Bytes::from(bytes)) else { return Vec::new() };
-        let sections = batch.sections();
-        sections
-            .filter(|(_, section, _)| section.queue != QueueId::NOTES)
-            .map(|(_, section, _)| {
-                let first = section.first_offset.0;
-                Wound { queue: section.queue, offsets: first..first + u64::from(section.count) }
-            })
-            .collect()
+        let Some(Ok(())) = read else { return Taken::default() };
+        let Some(batch) = BatchView::read(&Bytes::from(bytes)) else { return Taken::default() };
+        let mut taken = Taken::default();
+        for (_, section, bytes) in batch.sections() {
+            let (queue, first) = (section.queue, section.first_offset.0);
+            if queue != QueueId::NOTES {
+                let offsets = first..first + u64::from(section.count);
+                taken.wounds.push(Wound { queue, offsets });
+            } else if let Ok(Note::Reset(LeaseOffset { lease, .. })) = Note::read(bytes) {
+                taken.resets.push(lease.queue);
+            }
+        }
+        taken
     }
 }
 

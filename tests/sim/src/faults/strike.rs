@@ -60,6 +60,9 @@ pub enum Damage {
     Bit,
     /// A block of a segment cannot be read any more.
     BadSector,
+    /// A block of the batch synced last cannot be read any more, and the process ends at once: nothing
+    /// but the block itself tells that it was synced.
+    BadTail,
     /// A write of a batch never reached the medium.
     LostWrite,
     /// A block of a batch went where another one belongs.
@@ -170,6 +173,7 @@ fn damages(random: &Random, heal_ns: u64) -> Vec<Strike> {
             return vec![Strike { at_ns, what: Misfortune::Damage(random.one_of(&lies)) }];
         }
         100..250 => random.between(1, 2),
+        250..300 => return bad_tail(random.between(heal_ns / 4, heal_ns)),
         _ => 0,
     };
     let strike = |_| {
@@ -177,4 +181,9 @@ fn damages(random: &Random, heal_ns: u64) -> Vec<Strike> {
         Strike { at_ns, what: Misfortune::Damage(random.one_of(&decays)) }
     };
     (0..count).map(strike).collect()
+}
+
+fn bad_tail(at_ns: u64) -> Vec<Strike> {
+    let strikes = [Misfortune::Damage(Damage::BadTail), Misfortune::ProcessDeath(0)];
+    strikes.into_iter().map(|what| Strike { at_ns, what }).collect()
 }

@@ -1,6 +1,7 @@
 //! Report: what the oracle is told of a node from the inside: what recovery found, what was removed, what is held.
 
 use super::{Node, index};
+use crate::disk::Taken;
 use crate::observation::{Holding, Observation};
 use crate::oracle::Oracle;
 use storage::Store;
@@ -43,9 +44,9 @@ impl Report {
 impl Node {
     /// Tells the oracle what is new since the last time.
     pub fn tell(&mut self, oracle: &mut Oracle) {
-        if !self.wounds.is_empty() {
-            let wounds = std::mem::take(&mut self.wounds);
-            oracle.saw(&Observation::Damaged { wounds: &wounds });
+        if self.taken != Taken::default() {
+            let Taken { wounds, resets } = std::mem::take(&mut self.taken);
+            oracle.saw(&Observation::Damaged { wounds: &wounds, resets: &resets });
         }
         for shard in (0..).map(ShardId).take(self.disks.len()) {
             self.tell_recovered(shard, oracle);
