@@ -93,7 +93,8 @@ pub fn lost(sent: &[Sent], groups: &[Group]) -> u64 {
         for of in sent {
             let place = of.number.checked_sub(group.first_sender).map(|place| place as usize);
             let Some(seen) = place.and_then(|place| group.seen.get(place)) else { continue };
-            lost += seen.lost(of.count, &of.excused);
+            // Which ones these are was not kept: so many fewer can be told to be lost.
+            lost += seen.lost(of.count, &of.excused).saturating_sub(of.excused_beyond);
         }
     }
     lost
@@ -112,7 +113,11 @@ mod tests {
 
     /// Two senders of one topic, two groups; `came` of each group by sender.
     fn check(excused: &[u64], came: [[&[u64]; 2]; 2], expected: u64) {
-        let sent = |number, count| Sent { number, count, excused: excused.to_vec(), unanswered: 0 };
+        let excused_beyond = 0;
+        let sent = |number, count| {
+            let excused = excused.to_vec();
+            Sent { number, count, excused, excused_beyond, unanswered: 0 }
+        };
         let groups = came.map(|by_sender| {
             let mut group = Group::new(0, 10, 2, 1);
             for (seen, sequences) in group.seen.iter_mut().zip(by_sender) {
@@ -130,5 +135,24 @@ mod tests {
         check(&[], [[&[0, 1, 2], &[0]], [&[2, 1, 0], &[0]]], 0);
         check(&[], [[&[0, 1, 2], &[0]], [&[0, 2], &[]]], 2);
         check(&[1], [[&[0, 2], &[0]], [&[0, 1, 2], &[0]]], 0);
+    }
+
+    #[test]
+    fn more_failures_than_are_kept_are_no_losses() {
+        let mut group = Group::new(0, 10, 1, 1);
+        assert!(group.seen[0].mark(0));
+        let sent = |excused_beyond| Sent {
+            number: 10,
+            count: 5,
+            excused: vec![1],
+            excused_beyond,
+            unanswered: 0,
+        };
+        assert_eq!(
+            lost(&[sent(2)], std::slice::from_ref(&group)),
+            1,
+            "3 missing, 2 of them failed"
+        );
+        assert_eq!(lost(&[sent(3)], &[group]), 0);
     }
 }

@@ -27,6 +27,8 @@ struct Sender {
     sequence: u64,
     /// Sequences that failed or whose fate is unknown: they may be missing.
     failed: Vec<u64>,
+    /// How many more there were than are kept.
+    failed_beyond: u64,
     /// It is in the list of those that wait for answers.
     is_waiting: bool,
 }
@@ -76,6 +78,8 @@ pub struct Sent {
     pub count: u64,
     /// Sequences that may be missing, sorted.
     pub excused: Vec<u64>,
+    /// How many more may be missing, whose sequences were not kept.
+    pub excused_beyond: u64,
     /// Messages without an answer.
     pub unanswered: u64,
 }
@@ -95,6 +99,7 @@ impl Sending {
             flights: Flights::default(),
             sequence: 0,
             failed: Vec::new(),
+            failed_beyond: 0,
             is_waiting: false,
         };
         Self {
@@ -194,7 +199,14 @@ impl Sending {
             let mut excused: Vec<u64> = sender.failed.iter().copied().chain(left).collect();
             excused.sort_unstable();
             let unanswered = u64::try_from(sender.flights.count()).unwrap_or(u64::MAX);
-            Sent { number: sender.number, count: sender.sequence, excused, unanswered }
+            let excused_beyond = sender.failed_beyond;
+            Sent {
+                number: sender.number,
+                count: sender.sequence,
+                excused,
+                excused_beyond,
+                unanswered,
+            }
         };
         self.senders.iter().map(sent).collect()
     }
@@ -225,7 +237,7 @@ impl Sending {
 
     fn take_answers_of(&mut self, index: usize, now_ns: u64) -> Result<(), DriveError> {
         let Self { senders, pacer, ledger, run, .. } = self;
-        let Sender { number, end, flights, failed, .. } = &mut senders[index];
+        let Sender { number, end, flights, failed, failed_beyond, .. } = &mut senders[index];
         let (mut accepted, mut refused, mut wrong) = (0, 0, 0);
         end.answers(&mut |ticket, answer| {
             let Some(Flight { sequence, due_ns }) = flights.remove(ticket) else { return };
@@ -234,6 +246,8 @@ impl Sending {
                 refused += 1;
                 if failed.len() < FAILED_KEPT {
                     failed.push(sequence);
+                } else {
+                    *failed_beyond += 1;
                 }
                 if due_ns > 0 {
                     ledger.failed(now_ns, word, 1);
