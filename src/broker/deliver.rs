@@ -219,6 +219,10 @@ impl Broker {
         if let Some(reign) = self.leases.get_mut(key).and_then(Lease::live_mut) {
             reign.gap_told = told;
         }
+        if next.is_retry {
+            // For the record to be delivered again after this one.
+            self.arm_lease(turn, key);
+        }
         Chance::Sent { bytes: 0 }
     }
 
