@@ -102,21 +102,23 @@ impl Broker {
         let Some(next) = next_of(reign, &self.store, key, (turn.now.mono_ns, in_flight_max)) else {
             return Chance::Rests;
         };
-        let nothing = match self.leases.gather.read(&mut self.store, next.want) {
-            Ok(got) => return self.send_records(turn, key, &next, got),
-            Err(nothing) => nothing,
-        };
-        match nothing {
-            Nothing::Wait(op) => {
+        let chance = match self.leases.gather.read(&mut self.store, next.want) {
+            Ok(got) => self.send_records(turn, key, &next, got),
+            Err(Nothing::Gap { to, reason }) => self.pass_gap(turn, key, &next, (to, reason)),
+            Err(Nothing::End) => Chance::Rests,
+            Err(Nothing::Wait(op)) => {
                 if let Some(reign) = self.leases.get_mut(key).and_then(Lease::live_mut) {
                     reign.waits_for = Some(op);
                 }
                 self.leases.wait_for_read(op, key);
                 Chance::Rests
             }
-            Nothing::Gap { to, reason } => self.pass_gap(turn, key, &next, (to, reason)),
-            Nothing::End => Chance::Rests,
+        };
+        if next.is_retry && matches!(chance, Chance::Sent { .. }) {
+            // For the record to be delivered again after this one.
+            self.arm_lease(turn, key);
         }
+        chance
     }
 
     fn send_records(
@@ -161,9 +163,6 @@ impl Broker {
         }
         let age_ns = turn.now.wall_ns.saturating_sub(got.accepted_ns);
         self.stats.count_delivery(got.count, got.bytes, age_ns);
-        if next.is_retry {
-            self.arm_lease(turn, key);
-        }
         Chance::Sent { bytes: got.bytes }
     }
 
@@ -218,10 +217,6 @@ impl Broker {
         }
         if let Some(reign) = self.leases.get_mut(key).and_then(Lease::live_mut) {
             reign.gap_told = told;
-        }
-        if next.is_retry {
-            // For the record to be delivered again after this one.
-            self.arm_lease(turn, key);
         }
         Chance::Sent { bytes: 0 }
     }
