@@ -141,8 +141,13 @@ pub trait ReceiverEnd {
     ) -> Result<(), DriveError>;
 
     /// Queues it has been given; `None`: this bus does not tell.
-    fn held(&self) -> Option<usize>;
+    fn held(&self) -> Option<usize> {
+        None
+    }
 }
+
+/// Requests one responder answers at most before the loop looks around again.
+pub const SERVES_PER_TURN: usize = 256;
 
 /// Serves.
 pub trait ResponderEnd {

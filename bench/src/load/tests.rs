@@ -183,10 +183,6 @@ impl ReceiverEnd for End {
         }
         Ok(())
     }
-
-    fn held(&self) -> Option<usize> {
-        None
-    }
 }
 
 impl ResponderEnd for End {

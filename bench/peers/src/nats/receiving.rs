@@ -2,12 +2,10 @@
 
 use crate::bridge::failed;
 use async_nats::{Client, Message, Subject, Subscriber};
-use bench::load::driver::{DriveError, Incoming, ReceiverEnd, ResponderEnd};
+use bench::load::driver::{DriveError, Incoming, ReceiverEnd, ResponderEnd, SERVES_PER_TURN};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 
-/// Requests one responder answers before the loop looks around again.
-const SERVES_PER_TURN: usize = 256;
 /// What acknowledges a message, and under `ack=all` every one before it.
 const ACK: Bytes = Bytes::from_static(b"+ACK");
 
@@ -58,10 +56,6 @@ impl ReceiverEnd for Consuming {
             self.last = message.reply.or(self.last.take());
         }
         self.acknowledge()
-    }
-
-    fn held(&self) -> Option<usize> {
-        None
     }
 }
 

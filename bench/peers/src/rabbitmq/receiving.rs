@@ -5,13 +5,10 @@ use super::sending::{next, publish};
 use crate::bridge::failed;
 use amqprs::BasicProperties;
 use amqprs::channel::{BasicAckArguments, BasicPublishArguments, ConsumerMessage};
-use bench::load::driver::{DriveError, Incoming, ReceiverEnd, ResponderEnd};
+use bench::load::driver::{DriveError, Incoming, ReceiverEnd, ResponderEnd, SERVES_PER_TURN};
 use futures_util::FutureExt;
 use std::fmt;
 use tokio::sync::mpsc::UnboundedReceiver;
-
-/// Requests one responder answers before the loop looks around again.
-const SERVES_PER_TURN: usize = 256;
 
 /// A consumer; it acknowledges the last message it took, and with it all before.
 #[derive(Debug)]
@@ -60,10 +57,6 @@ impl ReceiverEnd for Consuming {
         }
         // With some left to take, every queue is empty, and the last one is the last of all.
         if left > 0 { self.acknowledge() } else { Ok(()) }
-    }
-
-    fn held(&self) -> Option<usize> {
-        None
     }
 }
 

@@ -4,10 +4,7 @@ use super::calls;
 use super::feed::Feed;
 use super::pipe::Pipe;
 use super::sending::{Destination, sent};
-use bench::load::driver::{DriveError, Incoming, ReceiverEnd, ResponderEnd};
-
-/// Requests one responder answers before the loop looks around again.
-const SERVES_PER_TURN: usize = 256;
+use bench::load::driver::{DriveError, Incoming, ReceiverEnd, ResponderEnd, SERVES_PER_TURN};
 
 /// A consumer.
 #[derive(Debug)]
@@ -24,10 +21,6 @@ impl ReceiverEnd for Consuming {
             take(Incoming { queue, again: false, body: &body });
         }
         Ok(())
-    }
-
-    fn held(&self) -> Option<usize> {
-        None
     }
 }
 

@@ -1,6 +1,8 @@
 //! Requesting: requesters, responders and the administrator as the load drives them.
 
-use super::super::driver::{Answer, DriveError, Outgoing, ResponderEnd, SenderEnd};
+use super::super::driver::{
+    Answer, DriveError, Outgoing, ResponderEnd, SERVES_PER_TURN, SenderEnd,
+};
 use super::port::Expects;
 use client::catalog::{Page, TopicSummary};
 use client::{Admin, Asked, BeginError, NewRecord, Outcome, Requester, Responder};
@@ -10,8 +12,6 @@ use std::time::Duration;
 const ASKED_MAX: usize = 16;
 /// Topics an administrator asks for at once.
 const PAGE_TOPICS: u32 = 100;
-/// Calls one responder answers before the loop looks around again.
-const SERVES_PER_TURN: usize = 256;
 
 /// A requester of one service.
 #[derive(Debug)]
