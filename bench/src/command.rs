@@ -1,13 +1,12 @@
 //! Command: the verbs of `defibus bench`, and running one of them.
 
-use crate::floor::{self, Cores, Stream, Trips, Wait};
+use crate::floor::{self, Cores, FloorError, Stream, Trips, Wait};
 use crate::measured::Measured;
 use crate::publish::{self, Publishes};
 use crate::rpc::{self, Requests};
 use clap::{Args, Subcommand};
 use client::error::{BeginError, CallError, ConnectError, ConsumeError, SendError};
 use shard::floor::Keeping;
-use shard::{FileFault, StartError};
 use std::path::PathBuf;
 
 /// A section of usual length, and how often it is copied at most.
@@ -112,12 +111,8 @@ pub struct PubOptions {
 /// Why there are no figures.
 #[derive(Debug)]
 pub enum BenchError {
-    /// The floor's server could not start.
-    Machine(StartError),
-    /// The floor's connection broke.
-    Network(std::io::Error),
-    /// The floor's file could not be written.
-    Disk(FileFault),
+    /// A floor could not be measured.
+    Floor(FloorError),
     /// There is no node.
     Connect(ConnectError),
     /// The node refused to make or open something.
@@ -140,9 +135,7 @@ pub enum BenchError {
 impl std::fmt::Display for BenchError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Machine(error) => error.fmt(formatter),
-            Self::Network(error) => write!(formatter, "the floor's connection broke: {error}"),
-            Self::Disk(fault) => write!(formatter, "the floor's file: {fault:?}"),
+            Self::Floor(error) => error.fmt(formatter),
             Self::Connect(error) => error.fmt(formatter),
             Self::Call(error) => error.fmt(formatter),
             Self::Begin(error) => error.fmt(formatter),
@@ -160,6 +153,12 @@ impl std::fmt::Display for BenchError {
 }
 
 impl std::error::Error for BenchError {}
+
+impl From<FloorError> for BenchError {
+    fn from(error: FloorError) -> Self {
+        Self::Floor(error)
+    }
+}
 
 /// Measures `work`; `server` is the node's `host:port` for the works that need one. Floors stand first.
 pub fn run(work: &Work, server: &str) -> Result<Vec<Measured>, BenchError> {

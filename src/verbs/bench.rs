@@ -5,6 +5,7 @@ mod lines;
 mod report;
 mod run;
 
+use ::bench::floor::FloorError;
 use ::bench::result::ReadError;
 use ::bench::suite::{RunOptions, SuiteOptions};
 use ::bench::{BenchError, Measured, Work};
@@ -98,9 +99,17 @@ fn failure(error: BenchError) -> Failure {
         BenchError::Consume(error) => error.into(),
         BenchError::Send(error) => error.into(),
         BenchError::TooFewCores { .. } => Failure::usage(error.to_string()),
-        BenchError::Disk(_) => Failure::new(ErrorCode::FileUnreadable, error.to_string()),
-        BenchError::Machine(_) => Failure::new(ErrorCode::IoUringIncomplete, error.to_string()),
-        BenchError::Network(_) => Failure::new(ErrorCode::ConnectionLost, error.to_string()),
+        BenchError::Floor(error) => floor_failure(&error),
         BenchError::Outcome(_) => Failure::new(ErrorCode::Internal, error.to_string()),
     }
+}
+
+fn floor_failure(error: &FloorError) -> Failure {
+    let code = match error {
+        FloorError::Machine(_) => ErrorCode::IoUringIncomplete,
+        FloorError::Network(_) => ErrorCode::ConnectionLost,
+        FloorError::Disk(_) => ErrorCode::FileUnreadable,
+        FloorError::Thread => ErrorCode::Internal,
+    };
+    Failure::new(code, error.to_string())
 }

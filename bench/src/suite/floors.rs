@@ -5,29 +5,19 @@
 //! | request to outcome | two hops: requester, server, responder and back |
 //! | publish to acknowledgement, to delivery | echo: two ways over loopback; durable: and write + fdatasync, on the server's core |
 //! | messages a second, in a closed loop | log: as many frames in flight, as long; not synced, or into fresh segments |
-//!
-//! Each is measured on a thread of its own, so that the pinning of one run ends with it.
 
-use crate::clock::pin;
-use crate::floor::Cores;
-use crate::floor::Stream;
+use crate::floor::{
+    BLOCK_BYTES, Cores, FloorError, Stream, Trips, Wait, flush_spans, stream_spans, trip_spans,
+};
 use crate::result::{Floors, Journey, LatencyFloor, Level, RateFloor};
 use crate::spans::Spans;
 use crate::workload::part::Arrival;
 use crate::workload::{Kind, Part};
-use shard::Idle;
-use shard::floor::{
-    Hops, Keeping, Pipelined, RoundTrips, flushes, pipeline, round_trips, serve, serve_log,
-};
+use shard::floor::{Hops, Keeping};
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a log aligns its batches to, in bytes.
-const BLOCK_BYTES: usize = 4096;
-/// Round trips before the first that counts.
-const WARM_UP_COUNT: usize = 2000;
 /// Bytes that a log floor takes for each flush that is planned: enough for many segments.
 const LOG_BYTES_PER_FLUSH: u64 = 1 << 20;
 /// Records of a log floor at most.
@@ -46,38 +36,12 @@ pub struct FloorPlan {
     pub flushes: usize,
 }
 
-/// Why a floor could not be measured.
-#[derive(Debug)]
-pub enum FloorError {
-    /// Its server could not start.
-    Machine(shard::StartError),
-    /// Its connection broke.
-    Network(std::io::Error),
-    /// Its file could not be written.
-    Disk(shard::FileFault),
-    /// Its thread could not be started.
-    Thread,
-}
-
-impl fmt::Display for FloorError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Machine(error) => error.fmt(formatter),
-            Self::Network(error) => write!(formatter, "the floor's connection broke: {error}"),
-            Self::Disk(fault) => write!(formatter, "the floor's file: {fault:?}"),
-            Self::Thread => formatter.write_str("the floor's thread could not be started"),
-        }
-    }
-}
-
-impl std::error::Error for FloorError {}
-
 /// Floors that were measured already.
 #[derive(Debug)]
 pub struct Measured {
     plan: FloorPlan,
     /// Two ends that spin need a core each. Asked once: a thread that is pinned has one.
-    spins: bool,
+    wait: Wait,
     /// By hops and message length.
     trips: BTreeMap<(bool, usize), Spans>,
     flush: Option<Spans>,
@@ -89,7 +53,8 @@ impl Measured {
     /// Nothing yet.
     pub fn new(plan: FloorPlan) -> Self {
         let spins = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
-        Self { plan, spins, trips: BTreeMap::new(), flush: None, rates: BTreeMap::new() }
+        let wait = if spins { Wait::Spin } else { Wait::Sleep };
+        Self { plan, wait, trips: BTreeMap::new(), flush: None, rates: BTreeMap::new() }
     }
 
     /// The floors of a part whose messages are acknowledged at `level`.
@@ -98,7 +63,7 @@ impl Measured {
     /// The machine cannot be measured.
     pub fn of(&mut self, part: &Part, level: Level) -> Result<Floors, FloorError> {
         let bytes = part.bodies.bytes;
-        let setting = format!("{bytes} B, {}", if self.spins { "spin" } else { "sleep" });
+        let setting = format!("{bytes} B, {}", self.wait.word());
         let mut floors = Floors::default();
         match part.kind {
             Kind::Admin => {}
@@ -144,10 +109,11 @@ impl Measured {
         let per_second = if let Some(per_second) = self.rates.get(&key) {
             *per_second
         } else {
-            let folder = self.plan.folder.clone();
-            let measured = apart(move || measure_rate(&folder, keeping, stream))?;
-            self.rates.insert(key, measured);
-            measured
+            let whole_ns = stream_spans(&self.plan.folder, keeping, stream)?.whole_ns;
+            let count = f64::from(u32::try_from(stream.count).unwrap_or(u32::MAX));
+            let per_second = count / Duration::from_nanos(whole_ns.max(1)).as_secs_f64();
+            self.rates.insert(key, per_second);
+            per_second
         };
         let name =
             if keeping == Keeping::Fresh { "log, fresh segments" } else { "log, not synced" };
@@ -160,22 +126,18 @@ impl Measured {
         if let Some(spans) = self.trips.get(&key) {
             return Ok(spans.clone());
         }
-        let plan = self.plan.clone();
-        let spin = self.spins;
-        let measured = apart(move || measure_trips(&plan, spin, (hops, bytes)));
-        let spans = spans_of(&measured?);
+        let FloorPlan { cores, trips: count, .. } = self.plan;
+        let trips = Trips { message_bytes: bytes, wait: self.wait, cores, count };
+        let (spans, _) = trip_spans(hops, trips)?;
         self.trips.insert(key, spans.clone());
         Ok(spans)
     }
 
     fn flush(&mut self) -> Result<Spans, FloorError> {
         if self.flush.is_none() {
-            let plan = self.plan.clone();
-            let measured = apart(move || {
-                pin(plan.cores.server);
-                flushes(&plan.folder, BLOCK_BYTES, plan.flushes).map_err(FloorError::Disk)
-            });
-            self.flush = Some(spans_of(&measured?));
+            let FloorPlan { cores, folder, flushes, .. } = &self.plan;
+            let (spans, _) = flush_spans(folder, cores.server, *flushes)?;
+            self.flush = Some(spans);
         }
         Ok(self.flush.clone().unwrap_or_default())
     }
@@ -188,63 +150,6 @@ fn trip(name: &str, setting: &str, bounds: Journey, spans: Spans) -> LatencyFloo
 fn flush(bounds: Journey, spans: Spans) -> LatencyFloor {
     let setting = format!("{BLOCK_BYTES} B into blocks filled before");
     LatencyFloor { name: "write + fdatasync".to_owned(), setting, bounds, spans }
-}
-
-fn measure_trips(
-    plan: &FloorPlan,
-    spin: bool,
-    (hops, bytes): (Hops, usize),
-) -> Result<Vec<u64>, FloorError> {
-    let idle = if spin { Idle::Spin } else { Idle::Block };
-    let server = serve(hops, idle, plan.cores.server).map_err(FloorError::Machine)?;
-    pin(plan.cores.client);
-    let order = RoundTrips {
-        address: server.address(),
-        hops,
-        spin,
-        warm_up: WARM_UP_COUNT,
-        count: plan.trips,
-    };
-    let spans = round_trips(&order, &vec![0x5A; bytes]);
-    server.stop();
-    spans.map_err(FloorError::Network)
-}
-
-/// Records a second.
-fn measure_rate(folder: &Path, keeping: Keeping, stream: Stream) -> Result<f64, FloorError> {
-    // A loop that polls would keep the kernel's sync threads from their core.
-    let core = stream.cores.server;
-    let server = serve_log(folder, keeping, Idle::Block, core).map_err(FloorError::Machine)?;
-    pin(stream.cores.client);
-    let order = Pipelined {
-        address: server.address(),
-        record_bytes: stream.record_bytes,
-        frame_records: stream.frame_records,
-        window_records: stream.window_records,
-        counts: (stream.count / 10, stream.count),
-    };
-    let measured = pipeline(&order);
-    server.stop();
-    let whole_ns = measured.map_err(FloorError::Network)?.whole_ns;
-    let count = f64::from(u32::try_from(stream.count).unwrap_or(u32::MAX));
-    Ok(count / Duration::from_nanos(whole_ns.max(1)).as_secs_f64())
-}
-
-/// Measures on a thread of its own.
-fn apart<T: Send>(measure: impl FnOnce() -> Result<T, FloorError> + Send) -> Result<T, FloorError> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().spawn_scoped(scope, measure);
-        let thread = thread.map_err(|_| FloorError::Thread)?;
-        thread.join().map_err(|_| FloorError::Thread)?
-    })
-}
-
-fn spans_of(all_ns: &[u64]) -> Spans {
-    let mut spans = Spans::default();
-    for span_ns in all_ns {
-        spans.add(Duration::from_nanos(*span_ns));
-    }
-    spans
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Runner: one workload, case by case: its bus, its floors, its rates, the run, the verdict.
 
-use super::floors::{FloorError, FloorPlan, Measured};
+use super::floors::{FloorPlan, Measured};
 use super::highest;
 use super::live::Live;
 use super::results::{Circumstances, Judged, results};
 use super::source;
 use super::stand::{Stand, StandError};
 use super::verdict::{CoreNeed, judge};
+use crate::floor::FloorError;
 use crate::host::Watch;
 use crate::load::account::Account;
 use crate::load::driver::{DriveError, Driver};

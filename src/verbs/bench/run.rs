@@ -107,6 +107,6 @@ fn suite_failure(error: SuiteError) -> Failure {
         SuiteError::Stand(_) | SuiteError::Load(LoadError::Thread(_)) => {
             Failure::new(ErrorCode::Internal, words)
         }
-        SuiteError::Floor(_) => Failure::new(ErrorCode::IoUringIncomplete, words),
+        SuiteError::Floor(error) => super::floor_failure(&error),
     }
 }
