@@ -13,9 +13,10 @@ use defibus::broker::post::MAILBOX_SLOTS;
 use defibus::broker::settings::Settings;
 use shard::{CloseCause, ConnectionId, Core, Effect, Effects, Event, FileTask, Now, OperationId};
 use sim::disk::SimDisk;
+use sim::node::plan_of;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use storage::Store;
-use storage::plan::{Disk, FileName, OpId, Plan};
+use storage::plan::{Disk, FileName};
 use storage::store::{Opened, StoreConfig};
 use wire::body::visit_body;
 use wire::frame::Decoded;
@@ -393,20 +394,5 @@ fn store_config(shard: ShardId) -> StoreConfig {
         scrub_period_ns: 0,
         scrub_bytes_per_second_max: 1,
         seed: 7,
-    }
-}
-
-fn plan_of(operation: OperationId, task: FileTask) -> Plan {
-    let op = OpId(operation.0);
-    match task {
-        FileTask::Prepare { segment, bytes, zeroed } => {
-            Plan::Prepare { op, segment, bytes, zeroed }
-        }
-        FileTask::WriteAt { file, position, bytes } => {
-            Plan::WriteAt { op, file: name_of(file), position, bytes }
-        }
-        FileTask::WriteSuperblock { copy } => Plan::WriteSuperblock { op, copy },
-        FileTask::Replace { file, bytes } => Plan::Replace { op, file: name_of(file), bytes },
-        FileTask::Remove { file } => Plan::Remove { op, file: name_of(file) },
     }
 }

@@ -10,11 +10,12 @@ use defibus::broker::disk::name_of;
 use defibus::broker::mail::Mail;
 use defibus::broker::settings::Settings;
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
-use shard::{ConnectionId, Core, Effect, Effects, Event, FileTask, Now};
+use shard::{ConnectionId, Core, Effect, Effects, Event, Now};
 use sim::disk::SimDisk;
+use sim::node::plan_of;
 use std::collections::VecDeque;
 use storage::Store;
-use storage::plan::{Disk, FileName, OpId, Plan};
+use storage::plan::{Disk, FileName};
 use storage::store::StoreConfig;
 use wire::frame::Decoded;
 use wire::record::{Properties, Record, write_record};
@@ -179,7 +180,7 @@ impl Lone {
                 self.step(Event::ReadDone { operation, result: Ok(Bytes::from(into)) });
             }
             Effect::File { operation, task } => {
-                self.disk.apply(&plan_of(operation.0, task)).expect("room enough");
+                self.disk.apply(&plan_of(operation, task)).expect("room enough");
                 self.step(Event::FileDone { operation, result: Ok(()) });
             }
             Effect::Send { .. }
@@ -261,20 +262,5 @@ pub(crate) fn store_config() -> StoreConfig {
         scrub_period_ns: 0,
         scrub_bytes_per_second_max: 64 << 20,
         seed: 3,
-    }
-}
-
-fn plan_of(operation: u64, task: FileTask) -> Plan {
-    let op = OpId(operation);
-    match task {
-        FileTask::Prepare { segment, bytes, zeroed } => {
-            Plan::Prepare { op, segment, bytes, zeroed }
-        }
-        FileTask::WriteAt { file, position, bytes } => {
-            Plan::WriteAt { op, file: name_of(file), position, bytes }
-        }
-        FileTask::WriteSuperblock { copy } => Plan::WriteSuperblock { op, copy },
-        FileTask::Replace { file, bytes } => Plan::Replace { op, file: name_of(file), bytes },
-        FileTask::Remove { file } => Plan::Remove { op, file: name_of(file) },
     }
 }

@@ -4,7 +4,6 @@
 //! `run` goes on until nothing happens any more, except what timers would do:
 //! time stands still until `advance`.
 
-use super::memory_disk::MemoryDisk;
 use crate::broker::Broker;
 use crate::broker::catalog::Catalogue;
 use crate::broker::disk::name_of;
@@ -14,6 +13,8 @@ use crate::broker::settings::Settings;
 use bytes::Bytes;
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use shard::{ConnectionId, Core, Effect, Effects, Event, IoFault, Now, OperationId};
+use sim::disk::SimDisk;
+use sim::node::plan_of;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use storage::Store;
 use storage::plan::Disk;
@@ -71,7 +72,7 @@ struct Seat {
 #[derive(Debug)]
 pub(crate) struct House {
     seats: Vec<Seat>,
-    disks: Vec<MemoryDisk>,
+    disks: Vec<SimDisk>,
     effects: Effects<Mail>,
     now: Now,
     settings: Settings,
@@ -96,7 +97,7 @@ impl House {
         let shard_count = settings.shard_count;
         let mut house = Self {
             seats: Vec::new(),
-            disks: (0..shard_count).map(|_| MemoryDisk::default()).collect(),
+            disks: (0..shard_count).map(|_| SimDisk::new()).collect(),
             effects: Effects::new(shard_count),
             now: Now { mono_ns: 1_000_000_000, wall_ns: 1_800_000_000_000_000_000 },
             settings,
@@ -393,18 +394,19 @@ impl House {
             }
             Effect::Flush { operation, file, head, position, batch } => {
                 if let Some(head) = head {
-                    disk.write(name_of(file), 0, &head);
+                    disk.write_unsynced(name_of(file), 0, &head);
                 }
-                disk.write(name_of(file), position, &batch);
+                disk.write_unsynced(name_of(file), position, &batch);
+                disk.sync(name_of(file));
                 seat.ended.push_back(Ended::Flush(operation));
             }
             Effect::Read { operation, file, position, bytes } => {
                 let mut into = vec![0; bytes as usize];
-                disk.read(name_of(file), position, &mut into).expect("written before");
+                disk.read_running(name_of(file), position, &mut into).expect("written before");
                 seat.ended.push_back(Ended::Read(operation, Bytes::from(into)));
             }
             Effect::File { operation, task } => {
-                disk.do_task(task);
+                disk.apply(&plan_of(operation, task)).expect("room enough");
                 seat.ended.push_back(Ended::File(operation));
             }
             Effect::Say { line } => self.said.push(line),

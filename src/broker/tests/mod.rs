@@ -6,7 +6,6 @@ mod consume_flow;
 mod consume_walk;
 mod consumer;
 pub(crate) mod harness;
-mod memory_disk;
 mod offsets_flow;
 mod publish_flow;
 mod requests_flow;

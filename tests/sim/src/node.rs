@@ -16,6 +16,8 @@ mod hearing;
 mod links;
 mod report;
 
+pub use drive::plan_of;
+
 use crate::disk::{Harm, SimDisk, Taken};
 use crate::faults::{Damage, Faults, Fired, FlushFault};
 use crate::network::LinkId;

@@ -116,7 +116,8 @@ impl Node {
     }
 }
 
-fn plan_of(operation: OperationId, task: FileTask) -> Plan {
+/// A file task in storage's words: what `defibus::broker::disk` made of a plan, undone.
+pub fn plan_of(operation: OperationId, task: FileTask) -> Plan {
     let op = OpId(operation.0);
     match task {
         FileTask::Prepare { segment, bytes, zeroed } => {
