@@ -183,6 +183,7 @@ impl Broker {
         if next.is_retry {
             // Counted as consumed: it cannot be delivered any more, and holds up the floor.
             if self.store.ack(key.0, key.1, reign.epoch, &[from]).is_err() {
+                self.leases.note_later(key);
                 return Chance::Rests;
             }
             reign.retries.remove(from);

@@ -107,11 +107,12 @@ impl Broker {
         });
     }
 
-    /// Notes that the log had no room for are tried again.
+    /// Notes that the log had no room for are tried again; that of a gap when the lease has its chance.
     pub(super) fn note_again(&mut self, turn: &mut Turn<'_>) {
         for key in self.leases.take_unnoted() {
             self.close_gap(key);
             self.settle(turn, key);
+            self.leases.mark(key);
         }
     }
 }

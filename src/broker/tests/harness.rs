@@ -185,6 +185,11 @@ impl House {
         self.seats[usize::from(peer.shard.0)].closed.contains(&peer.connection)
     }
 
+    /// Whether what the peer sends is not taken now.
+    pub(crate) fn is_held(&self, peer: Peer) -> bool {
+        self.seats[usize::from(peer.shard.0)].held.contains(&peer.connection)
+    }
+
     /// Sends a frame without records, and runs. The request id is the kind's number.
     pub(crate) fn ask<T>(
         &mut self,

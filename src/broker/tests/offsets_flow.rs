@@ -1,11 +1,12 @@
 //! Positions as others see them: questions, resets, reading without a group, gaps, and topics that change.
 
 use super::consumer::{Got, TOPIC, Wish, again, assigned, fresh, shared};
-use super::harness::House;
+use super::harness::{House, section};
 use crate::broker::mail::Peer;
+use crate::broker::settings::Settings;
 use wire::record::records;
 use wire::table::{self, GapReason, Level, RevokeReason, StartAt};
-use wire::{ErrorCode, Kind, QueueId};
+use wire::{ErrorCode, Kind, QueueId, ShardId};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -271,6 +272,53 @@ fn a_gap_waits_for_what_is_in_flight_before_it() {
     house.nack(peer, (member, queue, 1), 2);
     house.advance(SECOND_NS);
     assert!(house.got(peer).contains(&again(queue, 1, (2, 2), &["c"])));
+}
+
+#[test]
+fn a_gap_that_the_log_has_no_room_to_note_is_told_once_it_has() {
+    let retry_ns = 64 * SECOND_NS;
+    let settings = Settings { retry_ns, retry_ns_max: retry_ns, ..Settings::new(ShardId(0), 1) };
+    let mut house = House::with(settings);
+    let args = table::TopicCreateArgs { queue_count: 2, retention_ms: 5000, ..Default::default() };
+    let topic = house.make_topic(&args);
+    let (queue, other) = (QueueId::new(topic, 0), QueueId::new(topic, 1));
+    house.publish(queue, &["a"]);
+    let peer = house.connect(0);
+    let member = house.join(peer, shared("g"));
+    house.nack(peer, (member, queue, 1), 0);
+    for _ in 0..12 {
+        house.advance(5 * SECOND_NS);
+        house.credit(peer, (member, queue, 1), (0, 1));
+    }
+    house.publish(queue, &["b"]);
+    house.advance(SECOND_NS);
+    assert_eq!(house.got(peer).last(), Some(&fresh(queue, 1, 1, &["b"])));
+    // Retention took what is to come again, and there is no room to note that when its time comes.
+    house.disks_are_silent = true;
+    fill_batch(&mut house, other);
+    house.advance(3 * SECOND_NS);
+    assert_eq!(house.got(peer), []);
+    house.disks_are_silent = false;
+    house.run();
+    let (from, to, reason) = (0, 1, GapReason::Retention);
+    let gap = Got::Gap { queue: queue.0, from, to, reason };
+    assert!(house.got(peer).contains(&gap), "nobody came back for it");
+}
+
+/// Publishes ever smaller records until not even the smallest has room.
+fn fill_batch(house: &mut House, queue: QueueId) {
+    let mut body = "x".repeat(32 << 10);
+    while !body.is_empty() {
+        let peer = house.connect(0);
+        house.send(peer, (Kind::Publish, 1), &section(&[body.as_bytes()]), |builder| {
+            let args = table::PublishArgs { queue: queue.0, count: 1, ..Default::default() };
+            table::Publish::create(builder, &args)
+        });
+        house.run();
+        if house.is_held(peer) {
+            body.truncate(body.len() / 2);
+        }
+    }
 }
 
 #[test]
