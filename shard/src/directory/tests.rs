@@ -58,6 +58,28 @@ fn bytes_are_written_where_asked() {
 }
 
 #[test]
+fn whole_blocks_and_single_bytes_are_read_in_any_order() {
+    let place = tempfile::tempdir().expect("a place");
+    let mut dir = shard_dir(&place);
+    dir.apply(&FileTask::Prepare { segment: 1, bytes: 16384, zeroed: true }).expect("prepared");
+    let bytes: Vec<u8> = (0..16384_u32).map(|at| (at / 100) as u8).collect();
+    let task = FileTask::WriteAt {
+        file: FileId::Segment(1),
+        position: 0,
+        bytes: Bytes::from(bytes.clone()),
+    };
+    dir.apply(&task).expect("written");
+    let mut blocks = Block::zeroed(8192);
+    for (position, length) in [(4096, 8192), (4097, 8191), (8192, 8192), (1, 4096), (0, 4096)] {
+        let into = &mut blocks.as_mut_slice()[..length];
+        dir.read(FileId::Segment(1), position as u64, into).expect("read");
+        assert_eq!(into, &bytes[position..position + length], "{length} bytes at {position}");
+    }
+    let beyond = dir.read(FileId::Segment(1), 12288, blocks.as_mut_slice());
+    assert_eq!(beyond, Err(FileFault::Short));
+}
+
+#[test]
 fn the_superblock_is_there_four_times() {
     let place = tempfile::tempdir().expect("a place");
     let mut dir = shard_dir(&place);

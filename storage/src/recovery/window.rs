@@ -2,10 +2,10 @@
 
 use crate::chunk::{BLOCK_BYTES, aligned_zeroes};
 use crate::plan::{Disk, FileName};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-/// Read ahead, in bytes.
-const AHEAD_BYTES: usize = 1 << 20;
+/// Read ahead, in bytes: many batches, as one that is cut off at its end is read again.
+const AHEAD_BYTES: usize = 4 << 20;
 /// Stands for a block that the disk refused: never zero, and no checksum matches it.
 const UNREADABLE: u8 = 0xe1;
 
@@ -38,7 +38,7 @@ impl<'d> Window<'d> {
     }
 
     fn load(&mut self, position: u64, length: usize) -> Bytes {
-        let mut piece = aligned_zeroes(length);
+        let mut piece = self.memory(length);
         if self.disk.read(self.file, position, &mut piece).is_err() {
             for (nth, block) in (0..).zip(piece.chunks_mut(BLOCK_BYTES)) {
                 if self.disk.read(self.file, position + nth * BLOCK_BYTES as u64, block).is_err() {
@@ -47,5 +47,11 @@ impl<'d> Window<'d> {
             }
         }
         piece.freeze()
+    }
+
+    /// That of the piece before, if it has the right length and nobody holds a part of it. Filled with anything.
+    fn memory(&mut self, length: usize) -> BytesMut {
+        let before = std::mem::take(&mut self.piece).try_into_mut().ok();
+        before.filter(|before| before.len() == length).unwrap_or_else(|| aligned_zeroes(length))
     }
 }

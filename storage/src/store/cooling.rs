@@ -9,6 +9,7 @@
 //! little behind the tail find their entries, unless the log needs its room.
 
 use super::Store;
+use super::segments::HOT_SEGMENTS_MAX;
 use crate::index_file::IndexWriter;
 use crate::plan::{FileName, OpId, Plan};
 use crate::snapshot::ColdSegment;
@@ -18,9 +19,6 @@ use wire::{LogIndex, Offset, QueueId};
 const QUEUES_PER_TURN_MAX: usize = 1000;
 /// Entries written to an index file in one turn.
 const ENTRIES_PER_TURN_MAX: usize = 4096;
-/// Hot segments kept: the one being written, and the newest sealed.
-const HOT_SEGMENTS: usize = 2;
-
 /// The segment being cooled.
 #[derive(Debug)]
 struct Segment {
@@ -81,7 +79,7 @@ impl Store {
 
     /// The oldest hot segment, once it is sealed and durable.
     fn next_to_cool(&mut self) -> Option<(Segment, Step)> {
-        let hot_max = if self.cooling.pressed { 1 } else { HOT_SEGMENTS };
+        let hot_max = if self.cooling.pressed { 1 } else { HOT_SEGMENTS_MAX };
         if self.segments.hot.len() <= hot_max {
             self.cooling.pressed = false;
             return None;

@@ -15,6 +15,9 @@ use crate::snapshot::ColdSegment;
 use std::collections::{BTreeMap, VecDeque};
 use wire::{LogIndex, QueueId};
 
+/// Segments that stay hot: the one being written, and the newest sealed.
+pub(super) const HOT_SEGMENTS_MAX: usize = 2;
+
 /// A segment whose entries are in memory.
 #[derive(Debug)]
 pub(super) struct HotSegment {
@@ -88,6 +91,11 @@ impl Segments {
     /// The first hot segment's base: below it, every entry is beside its segment.
     pub(super) fn hot_base(&self) -> Option<LogIndex> {
         self.hot.front().map(|hot| hot.base)
+    }
+
+    /// Whether some are hot that need not stay so.
+    pub(super) fn are_cooling(&self) -> bool {
+        self.hot.len() > HOT_SEGMENTS_MAX
     }
 
     /// Retention took everything before `start`.

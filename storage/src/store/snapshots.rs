@@ -54,6 +54,8 @@ pub(super) struct Snapshots {
     log_bytes: u64,
     /// When the last one began, monotonic.
     begun_ns: u64,
+    /// Since when one is due and waits for the cooling, monotonic.
+    due_since_ns: Option<u64>,
     /// Retention waits for one that covers everything below.
     pub(super) wanted: Option<LogIndex>,
     /// There was no room for the last one: not before, monotonic.
@@ -133,15 +135,27 @@ impl Store {
         })
     }
 
-    fn snapshot_is_due(&self) -> bool {
+    fn snapshot_is_due(&mut self) -> bool {
+        let grown = self.log_has_grown();
         let snapshots = &self.snapshots;
-        let age_ns = self.now_ns.saturating_sub(snapshots.begun_ns);
-        let grown = snapshots.log_bytes >= self.config.snapshot_log_bytes
-            && age_ns >= self.config.snapshot_interval_ns;
         // One that is wanted waits until the segments in question are cold.
         let base = self.segments.hot_base().unwrap_or(self.log.appended_end());
         let wanted = snapshots.wanted.is_some_and(|end| end <= base);
         (grown || wanted) && self.now_ns >= snapshots.retry_at_ns && !self.log.gathered()
+    }
+
+    /// Whether a snapshot would leave less to replay. What is hot is replayed all the same: right after a start that is
+    /// all there is, and one taken at once would do nothing for the next start. So it waits until all is cooled that
+    /// may be, but no longer than from one snapshot to the next.
+    fn log_has_grown(&mut self) -> bool {
+        let interval_ns = self.config.snapshot_interval_ns;
+        let snapshots = &mut self.snapshots;
+        let age_ns = self.now_ns.saturating_sub(snapshots.begun_ns);
+        if snapshots.log_bytes < self.config.snapshot_log_bytes || age_ns < interval_ns {
+            return false;
+        }
+        let since_ns = *snapshots.due_since_ns.get_or_insert(self.now_ns);
+        !self.segments.are_cooling() || self.now_ns - since_ns >= interval_ns
     }
 
     fn begin_snapshot(&mut self) {
@@ -156,6 +170,7 @@ impl Store {
         writer.end(None);
         self.snapshots.log_bytes = 0;
         self.snapshots.begun_ns = self.now_ns;
+        self.snapshots.due_since_ns = None;
         self.snapshots.wanted = None;
         let next = Next::Queues(None);
         self.snapshots.taking = Some(Box::new(Taking { writer, next, from, stamp_max: stamp }));

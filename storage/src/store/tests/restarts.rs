@@ -57,6 +57,25 @@ fn a_snapshot_and_the_tail_give_the_same_state() {
 }
 
 #[test]
+fn short_lives_under_load_do_not_leave_more_and_more_to_replay() {
+    let config = StoreConfig {
+        snapshot_log_bytes: SEGMENT_BYTES / 2,
+        snapshot_interval_ns: SECOND,
+        log_bytes_max: 64 * SEGMENT_BYTES,
+        ..config()
+    };
+    let mut house = House::with_queue(&config);
+    for life in 1..=8 {
+        house.mono_ns = 1000 * SECOND;
+        house.fill(QUEUE, 5 * life);
+        assert!(house.mono_ns < 1001 * SECOND, "there is no time for a second snapshot");
+        house = house.restart();
+        // What one life wrote, and what stays hot.
+        assert!(house.report.bytes <= 8 * SEGMENT_BYTES, "life {life}: {}", house.report.bytes);
+    }
+}
+
+#[test]
 fn without_any_snapshot_the_whole_log_gives_the_same_state() {
     let before = lived_in();
     let mut disk = before.disk.clone();
