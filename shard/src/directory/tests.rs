@@ -62,7 +62,7 @@ fn whole_blocks_and_single_bytes_are_read_in_any_order() {
     let place = tempfile::tempdir().expect("a place");
     let mut dir = shard_dir(&place);
     dir.apply(&FileTask::Prepare { segment: 1, bytes: 16384, zeroed: true }).expect("prepared");
-    let bytes: Vec<u8> = (0..16384_u32).map(|at| (at / 100) as u8).collect();
+    let bytes: Vec<u8> = (0..=255_u8).flat_map(|byte| [byte; 64]).collect();
     let task = FileTask::WriteAt {
         file: FileId::Segment(1),
         position: 0,
