@@ -175,17 +175,21 @@ impl Store {
         }
     }
 
-    /// Gives back what is to be judged now: not a single batch that may come later, nor one that is gone.
+    /// Gives back what is to be judged now: not a single batch that may come later, nor one that retention took.
     fn try_again(&mut self, planned: Planned, fault: Option<&DiskFault>) -> Option<Planned> {
         if fault.is_none() || !planned.is_alone() {
             return Some(planned);
         }
-        let is_there = |segment| self.log.segments().any(|info| info.number == segment);
-        if planned.segment().is_some_and(is_there) {
-            self.counts.reads_failed += 1;
+        let segment = planned.segment()?;
+        if segment < self.segments.start.segment {
+            return None;
+        }
+        self.counts.reads_failed += 1;
+        if self.log.segments().any(|info| info.number == segment) {
             return self.reader.try_again(&mut self.ops, planned);
         }
-        None
+        // When the log was opened its file was no segment any more: nothing will come of it.
+        Some(planned)
     }
 
     fn take_batches(&mut self, places: &[BatchPlace], bytes: Result<&Bytes, &DiskFault>) {

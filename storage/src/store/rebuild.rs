@@ -29,7 +29,9 @@ pub(super) struct Rebuild {
 
 impl Rebuild {
     const fn new(walk: Walk) -> Self {
-        Self { walk, batches: Vec::new(), entries: Vec::new(), is_partial: false }
+        // A segment that is not there may be put back.
+        let is_partial = walk.is_complete();
+        Self { walk, batches: Vec::new(), entries: Vec::new(), is_partial }
     }
 
     fn take(&mut self, stretch: &Stretch<'_>) {

@@ -1,6 +1,7 @@
 //! Damage: what it takes is named, what it may have taken never comes back under another meaning.
 
 use super::*;
+use crate::plan::FileName;
 use crate::recovery::OFFSETS_SKIPPED;
 
 const OTHER: GroupId = GroupId(2);
@@ -117,4 +118,32 @@ fn what_a_start_cannot_serve_is_named_by_queue_and_offsets() {
     let range = |queue, first, end| QueueRange { queue, first: Offset(first), end: Offset(end) };
     let expected = [range(QUEUE, 5, 7), range(quiet, 4, 4 + OFFSETS_SKIPPED)];
     assert_eq!(house.report.lost, expected);
+}
+
+#[test]
+fn a_segment_that_is_none_any_more_is_a_gap_that_ends() {
+    let mut house = House::with_queue(&config());
+    house.fill(QUEUE, 6);
+    house.turns(40);
+    snapshot(&mut house);
+    let lost = *house.store.segments.cold.keys().nth(1).expect("some are cold");
+    house.disk.segment(lost).truncate(7);
+    for without_index in [false, true] {
+        if without_index {
+            house.disk.files.remove(&FileName::Index(lost));
+        }
+        let mut house = House::open(&house.config, house.disk.clone(), house.wall_ns);
+        house.store.create_queue(QUEUE, QueueLevel::Durable, 0);
+        let (seen, gaps) = house.read_all(QUEUE, Offset(0));
+        assert!(gaps.iter().all(|(_, _, reason)| *reason == GapReason::Damage), "{gaps:?}");
+        let lost_count: u64 = gaps.iter().map(|(from, to, _)| to - from).sum();
+        assert!(lost_count > 0 && !seen.is_empty());
+        assert_eq!(
+            seen.len() as u64 + lost_count,
+            house.visible_end(QUEUE).0,
+            "the rest is served"
+        );
+        let has_index = house.disk.files.contains_key(&FileName::Index(lost));
+        assert_eq!(has_index, !without_index, "none is made of what may be put back");
+    }
 }
