@@ -13,7 +13,7 @@
 
 mod check;
 
-use crate::batch::batch_bytes_max;
+use crate::batch::{batch_bytes_max, is_count};
 use crate::log::BatchPlace;
 use crate::queue::Entry;
 use crate::segment::QueueRange;
@@ -304,10 +304,11 @@ impl SegmentIndex {
     }
 }
 
-/// Whether a batch can stand there: whole blocks of a segment, not more than a batch has.
+/// Whether a batch can stand there, under its number: whole blocks of a segment, not more than a batch has.
 fn is_place(place: &BatchPlace) -> bool {
     let block = u32::try_from(BLOCK_BYTES).unwrap_or(u32::MAX);
-    place.position.is_multiple_of(block)
+    is_count(place.index.0)
+        && place.position.is_multiple_of(block)
         && place.bytes.is_multiple_of(block)
         && (1..=batch_bytes_max()).contains(&(place.bytes as usize))
         && place.position.checked_add(place.bytes).is_some()
