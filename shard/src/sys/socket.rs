@@ -5,6 +5,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 const BACKLOG: i32 = 1024;
+/// Bytes that the kernel holds at most for a peer whose window is full. Without this a peer that
+/// does not read has megabytes of it, which no budget counts: some hundred such peers use up what
+/// TCP may have on the host, and everybody's sends stall. What is under way is not bounded by it.
+const UNSENT_BYTES_MAX: i32 = 128 << 10;
 
 /// Who else may listen on the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +21,7 @@ pub(crate) enum Sharing {
     Join,
 }
 
-/// Listens on `address`; `TCP_NODELAY` is inherited by what is accepted.
+/// Listens on `address`; what is accepted inherits `TCP_NODELAY` and `TCP_NOTSENT_LOWAT`.
 pub(crate) fn listen(address: SocketAddr, sharing: Sharing) -> Result<TcpListener, i32> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
@@ -27,6 +31,7 @@ pub(crate) fn listen(address: SocketAddr, sharing: Sharing) -> Result<TcpListene
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     turn_on(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR)?;
     turn_on(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY)?;
+    set(fd, (libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT), UNSENT_BYTES_MAX)?;
     if sharing == Sharing::Join {
         turn_on(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT)?;
     }
@@ -41,10 +46,13 @@ pub(crate) fn listen(address: SocketAddr, sharing: Sharing) -> Result<TcpListene
 }
 
 fn turn_on(fd: RawFd, level: i32, option: i32) -> Result<(), i32> {
-    let one: i32 = 1;
+    set(fd, (level, option), 1)
+}
+
+fn set(fd: RawFd, (level, option): (i32, i32), value: i32) -> Result<(), i32> {
     // SAFETY: the kernel reads one i32 that lives through the call.
     check(unsafe {
-        libc::setsockopt(fd, level, option, (&raw const one).cast(), length_of::<i32>())
+        libc::setsockopt(fd, level, option, (&raw const value).cast(), length_of::<i32>())
     })?;
     Ok(())
 }
@@ -91,6 +99,7 @@ fn length_of<T>() -> libc::socklen_t {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     fn any() -> SocketAddr {
         "127.0.0.1:0".parse().expect("an address")
@@ -114,5 +123,22 @@ mod tests {
             std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
         let (accepted, _) = listener.accept().expect("accepts");
         assert!(accepted.nodelay().expect("an option"));
+    }
+    /// Bytes that the kernel takes for a peer that reads nothing.
+    fn taken(listener: &TcpListener) -> usize {
+        let address = listener.local_addr().expect("bound");
+        let _peer = std::net::TcpStream::connect(address).expect("connects");
+        let (mut accepted, _) = listener.accept().expect("accepts");
+        accepted.set_nonblocking(true).expect("an option");
+        let bytes = [0; 4096];
+        std::iter::from_fn(|| accepted.write(&bytes).ok()).sum()
+    }
+
+    #[test]
+    fn who_does_not_read_has_little_of_the_kernels_memory() {
+        let control = TcpListener::bind(any()).expect("a free port");
+        let (ours, without) =
+            (taken(&listen(any(), Sharing::Alone).expect("a free port")), taken(&control));
+        assert!(ours * 2 < without, "{ours} bytes, {without} without a bound");
     }
 }
