@@ -521,7 +521,8 @@ fn a_workload_runs_on_a_throw_away_node_and_every_message_is_accounted_for() {
          rpc: {kind: request-reply, arrival: closed, inFlight: 4}\n  \
          events: {partitionsPerTopic: 3, producersPerTopic: 2, subscriptionsPerTopic: 2, \
          keyDistributor: RANDOM_NANO, arrival: poisson, \
-         producerRate: 500, batch: 8}\n  admin: {kind: admin, producerRate: 50}\n";
+         producerRate: 500, batch: 8}\n  admin: {kind: admin, producerRate: 50, \
+         slowReaders: 4, drippingConnections: 4}\n";
     std::fs::write(&file, text).expect("a file");
     let mut command = program();
     command.args(["bench", "run", "--quick", "--unpinned", "--idle", "block", "-o", "jsonl"]);
@@ -536,6 +537,7 @@ fn a_workload_runs_on_a_throw_away_node_and_every_message_is_accounted_for() {
     for result in ::bench::result::find(&kept).expect("kept results") {
         let counts = result.counts;
         assert!(counts.is_clean() && counts.failed == 0 && counts.sent > 0, "{result:?}");
+        assert_ne!(result.observed["hostileOpen"], "0", "some are there from the beginning");
         let told = result.validity.reasons().join("; ");
         assert!(!told.contains("no answer") && !told.contains("another body"), "{told}");
     }

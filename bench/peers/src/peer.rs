@@ -142,6 +142,9 @@ fn offers_part(peer: Peer, syncing: Syncing, part: &Part) -> Result<(), String> 
     if part.idle_queues > 0 {
         return refuse("a queue that nobody uses is nothing there, so it costs nothing");
     }
+    if part.slow_readers > 0 || part.dripping_connections > 0 {
+        return refuse("its protocol has no hostile peers here");
+    }
     if shape == Shape::Service {
         return Ok(());
     }
@@ -186,6 +189,10 @@ mod tests {
             check(peer, "kind: admin\n", Some("questions"));
             check(peer, "level: quorum\n", Some("level quorum"));
             check(peer, "level: memory\nproducerRate: 5\n", None);
+            for hostile in ["slowReaders", "drippingConnections"] {
+                let text = format!("level: memory\nproducerRate: 5\n{hostile}: 9\n");
+                check(peer, &text, Some("hostile"));
+            }
             check(peer, "level: memory\nproducerRate: 5\nidleQueues: 9\n", Some("nobody uses"));
         }
         check(Peer::NatsCore, "level: durable\n", Some("level durable"));

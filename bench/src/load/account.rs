@@ -1,6 +1,6 @@
 //! Account: what the threads of a run leave, put together by part, and what is missing from it.
 
-use super::driver::Counters;
+use super::driver::{Counters, HostileCount};
 use super::ledger::Ledger;
 use super::receiving::Group;
 use super::sending::Sent;
@@ -41,6 +41,8 @@ pub struct Account {
     pub outcomes: Vec<Outcome>,
     /// Share of the measured part in which the busiest thread was busy, from 0 to 1.
     pub busy_share: f64,
+    /// How hostile peers stood at its end.
+    pub hostile: HostileCount,
     /// CPU time of the bus in the measured part, in seconds.
     pub server_cpu_s: Option<f64>,
     /// CPU time of the load in the measured part, in seconds.

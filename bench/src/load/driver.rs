@@ -105,6 +105,20 @@ pub trait Port {
     /// As `producer`.
     fn idle_connection(&mut self) -> Result<(), DriveError>;
 
+    /// Peers that do not mean well: opened, kept at their work and opened again when they are closed,
+    /// all within `turn`.
+    ///
+    /// # Errors
+    /// As `producer`; or the load has no such peers of this bus.
+    fn hostile(&mut self, _plan: &HostilePlan<'_>) -> Result<(), DriveError> {
+        Err(DriveError::Bus("there are no hostile peers of this bus".to_owned()))
+    }
+
+    /// How the hostile peers that were opened here stand.
+    fn hostile_count(&self) -> HostileCount {
+        HostileCount::default()
+    }
+
     /// Moves bytes, both ways, for every end that was opened here; never waits.
     ///
     /// # Errors
@@ -199,6 +213,36 @@ pub struct EndPlan<'a> {
     pub deadline: Duration,
     /// Ends with the same number share a connection; `None`: it has its own.
     pub connection: Option<usize>,
+}
+
+/// Peers that do not mean well.
+#[derive(Clone, Copy, Debug)]
+pub struct HostilePlan<'a> {
+    /// A topic of their own: slow readers ask for what is in it.
+    pub topic: &'a str,
+    /// Connections that ask for much and never read it.
+    pub slow_readers: usize,
+    /// Connections that send a byte a second of a frame that never ends.
+    pub dripping: usize,
+}
+
+/// How hostile peers stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostileCount {
+    /// Those that should be open.
+    pub wanted: usize,
+    /// Those that are.
+    pub open: usize,
+    /// How often one was opened again, since the bus had closed it.
+    pub reopened: u64,
+}
+
+impl std::ops::AddAssign for HostileCount {
+    fn add_assign(&mut self, other: Self) {
+        self.wanted += other.wanted;
+        self.open += other.open;
+        self.reopened += other.reopened;
+    }
 }
 
 /// A message on its way out.

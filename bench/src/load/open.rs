@@ -2,7 +2,7 @@
 
 use super::arrivals::{Arrivals, Spread};
 use super::chance::Chance;
-use super::driver::{DriveError, SenderEnd};
+use super::driver::{DriveError, HostilePlan, SenderEnd};
 use super::messages::Messages;
 use super::pacer::Pacer;
 use super::plan::{Plan, shared_connection};
@@ -33,7 +33,21 @@ pub(super) fn flow(
     for _ in (0..idle).skip(thread.thread).step_by(plan.threads) {
         thread.port.idle_connection()?;
     }
+    open_hostile(thread, part)?;
     Ok(flow)
+}
+
+/// Opens the hostile peers that `thread` has of `part`, if it has any.
+fn open_hostile(thread: &mut LoadThread<'_>, part: usize) -> Result<(), DriveError> {
+    let plan = thread.plan;
+    let of = &plan.case.parts[part];
+    let dealt = |count: u32| (0..count as usize).skip(thread.thread).step_by(plan.threads).count();
+    let (slow_readers, dripping) = (dealt(of.slow_readers), dealt(of.dripping_connections));
+    if slow_readers + dripping == 0 {
+        return Ok(());
+    }
+    let topic = plan.hostile_topic(part);
+    thread.port.hostile(&HostilePlan { topic: &topic, slow_readers, dripping })
 }
 
 fn sending(

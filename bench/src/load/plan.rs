@@ -55,8 +55,19 @@ impl Plan {
                 }));
             }
             all.extend(self.idle_topics(index, part.idle_queues));
+            all.extend((part.slow_readers > 0).then(|| TopicPlan {
+                name: self.hostile_topic(index),
+                shape: Shape::Events,
+                queues: 1,
+                level: crate::workload::Level::Default,
+            }));
         }
         all
+    }
+
+    /// The name of the topic that slow readers of a part ask for.
+    pub fn hostile_topic(&self, part: usize) -> String {
+        format!("bench-{:08x}-{part}-hostile", self.run)
     }
 
     fn idle_topics(&self, part: usize, queues: u32) -> impl Iterator<Item = TopicPlan> {
@@ -175,5 +186,16 @@ mod tests {
         let plan = plan("name: x\nidleQueues: 2500\n", 1);
         let queues: Vec<u16> = plan.topics().iter().map(|topic| topic.queues).collect();
         assert_eq!(queues, [1, 1024, 1024, 452]);
+    }
+
+    #[test]
+    fn only_slow_readers_have_something_to_ask_for() {
+        let names = |text: &str| {
+            let topics = plan(text, 1).topics().into_iter();
+            topics.map(|topic| topic.name).collect::<Vec<_>>()
+        };
+        let both = names("name: x\nslowReaders: 5\ndrippingConnections: 5\n");
+        assert_eq!(both, ["bench-00000001-0-0", "bench-00000001-0-hostile"]);
+        assert_eq!(names("name: x\ndrippingConnections: 5\n"), ["bench-00000001-0-0"]);
     }
 }

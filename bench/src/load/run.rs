@@ -123,6 +123,9 @@ pub fn run(
         }
         let mut account = conducted?;
         account.busy_share = left.iter().map(|left| left.busy_share).fold(0.0, f64::max);
+        for left in &left {
+            account.hostile += left.hostile;
+        }
         account.outcomes = outcomes(&plan.case.parts, &mut left);
         Ok(account)
     })

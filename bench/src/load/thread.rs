@@ -7,7 +7,7 @@
 //! A turn: what is due is sent, the port moves bytes, answers and deliveries are
 //! taken. It never sleeps and, once warm, allocates nothing of its own.
 
-use super::driver::{DriveError, Driver, Port, ResponderEnd};
+use super::driver::{DriveError, Driver, HostileCount, Port, ResponderEnd};
 use super::ledger::{Ledger, Window};
 use super::messages::Messages;
 use super::open;
@@ -71,6 +71,8 @@ pub struct Left {
     pub flows: Vec<FlowLeft>,
     /// Share of the measured part in which it was busy, from 0 to 1.
     pub busy_share: f64,
+    /// How its hostile peers stand.
+    pub hostile: HostileCount,
 }
 
 impl<'a> LoadThread<'a> {
@@ -145,7 +147,8 @@ impl<'a> LoadThread<'a> {
             receiving: flow.receiving.map(Receiving::close),
             served: flow.served_count,
         };
-        Left { flows: self.flows.into_iter().map(close).collect(), busy_share }
+        let hostile = self.port.hostile_count();
+        Left { flows: self.flows.into_iter().map(close).collect(), busy_share, hostile }
     }
 
     /// One turn; true: something moved.

@@ -10,7 +10,7 @@ use super::verdict::{CoreNeed, judge};
 use crate::floor::FloorError;
 use crate::host::Watch;
 use crate::load::account::Account;
-use crate::load::driver::{DriveError, Driver};
+use crate::load::driver::{DriveError, Driver, HostileCount};
 use crate::load::plan::shape_of;
 use crate::load::run::{LoadError, Setting, is_open_ended, run};
 use crate::result::{Floors, RunResult};
@@ -162,6 +162,7 @@ impl Runner {
         let host = watch.end();
         observed.insert("loadBusy".to_owned(), format!("{:.0} %", account.busy_share * 100.0));
         observed.insert("loadThreads".to_owned(), self.plan.threads.to_string());
+        observed.extend(told_of_hostile(account.hostile));
         let judged = self.judged(&found, &account, driver, floors)?;
         let circumstances = Circumstances {
             workload: workload.to_owned(),
@@ -220,6 +221,14 @@ impl Runner {
         }
         Ok(all)
     }
+}
+
+/// What became of hostile peers, if there were any.
+fn told_of_hostile(hostile: HostileCount) -> impl Iterator<Item = (String, String)> {
+    let HostileCount { wanted, open, reopened } = hostile;
+    let told = [("hostileOpen", open as u64), ("hostileReopened", reopened)];
+    let told = told.map(|(name, count)| (name.to_owned(), count.to_string()));
+    told.into_iter().filter(move |_| wanted > 0)
 }
 
 fn shortened(case: &Case) -> Case {

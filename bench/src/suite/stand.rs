@@ -109,7 +109,8 @@ impl Stand for ThrowAway {
 fn connections(case: &Case) -> usize {
     let of_part = |part: &Part| {
         let consumers = part.topics * part.groups.max(1) * part.consumers;
-        part.producer_count() + consumers as usize + part.idle_connections as usize
+        let used_by_nobody = part.idle_connections + part.slow_readers + part.dripping_connections;
+        part.producer_count() + consumers as usize + used_by_nobody as usize
     };
     // Each may have one to a shard's own address beside the one to the node.
     2 * (case.parts.iter().map(of_part).sum::<usize>() + CONNECTIONS_BESIDE)

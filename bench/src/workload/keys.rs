@@ -141,6 +141,18 @@ pub const KEYS: &[Key] = &[
         "connections that producers or requesters share; 0: one each",
     ),
     part("idleConnections", Count(0, 50_000), "0", "connections that are open and do nothing"),
+    part(
+        "slowReaders",
+        Count(0, 10_000),
+        "0",
+        "connections that ask for 64 KiB once a second and never read it",
+    ),
+    part(
+        "drippingConnections",
+        Count(0, 10_000),
+        "0",
+        "connections that send one byte a second of a frame that never ends",
+    ),
     part("idleQueues", Count(0, 1_000_000), "0", "queues that are there and get nothing"),
 ];
 
@@ -173,6 +185,8 @@ mod tests {
     fn the_nearest_name_is_offered_only_if_it_is_near() {
         assert_eq!(nearest("mesageSize"), Some("messageSize"));
         assert_eq!(nearest("message_size"), Some("messageSize"));
+        assert_eq!(nearest("slowReader"), Some("slowReaders"));
+        assert_eq!(nearest("dripingConnections"), Some("drippingConnections"));
         assert_eq!(nearest("testDuration"), Some("testDurationMinutes"));
         assert_eq!(nearest("colour"), None);
     }

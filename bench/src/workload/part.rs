@@ -134,6 +134,10 @@ pub struct Part {
     pub connections: u32,
     /// Connections that do nothing.
     pub idle_connections: u32,
+    /// Connections that ask for much and never read it.
+    pub slow_readers: u32,
+    /// Connections that send a byte a second of a frame that never ends.
+    pub dripping_connections: u32,
     /// Queues that get nothing.
     pub idle_queues: u32,
     /// What was chosen and is not the default, as it is written: for results.
@@ -170,6 +174,8 @@ impl Part {
             deadline: choice.span("deadline"),
             connections: choice.number("connections"),
             idle_connections: choice.number("idleConnections"),
+            slow_readers: choice.number("slowReaders"),
+            dripping_connections: choice.number("drippingConnections"),
             idle_queues: choice.number("idleQueues"),
             written: choice.written(),
         };

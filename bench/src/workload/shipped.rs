@@ -11,6 +11,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("many-connections", include_str!("../../workloads/many-connections.yaml")),
     ("backlog", include_str!("../../workloads/backlog.yaml")),
     ("mixed", include_str!("../../workloads/mixed.yaml")),
+    ("hostile", include_str!("../../workloads/hostile.yaml")),
     ("order-flow", include_str!("../../workloads/order-flow.yaml")),
 ];
 

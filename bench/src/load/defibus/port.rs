@@ -1,7 +1,10 @@
 //! Port: the connections of one load thread. Those that expect something are polled each turn,
 //! the others one after another, often enough for their heartbeats.
 
-use super::super::driver::{DriveError, EndPlan, Port, ReceiverEnd, ResponderEnd, SenderEnd};
+use super::super::driver::{
+    DriveError, EndPlan, HostileCount, HostilePlan, Port, ReceiverEnd, ResponderEnd, SenderEnd,
+};
+use super::hostile::Hostile;
 use super::publishing::{Consuming, Publishing};
 use super::requesting::{Asking, Requesting, Responding};
 use client::{
@@ -52,13 +55,21 @@ pub(super) struct DefibusPort {
     /// The quiet connection whose turn it is.
     quiet: usize,
     quiet_ns: u64,
+    hostile: Vec<Hostile>,
 }
 
 impl DefibusPort {
     /// One without connections, to the node at `server`.
     pub(super) fn new(server: String) -> Self {
-        let expecting = Expecting::default();
-        Self { server, clients: Vec::new(), expecting, shared: Vec::new(), quiet: 0, quiet_ns: 0 }
+        Self {
+            server,
+            clients: Vec::new(),
+            expecting: Expecting::default(),
+            shared: Vec::new(),
+            quiet: 0,
+            quiet_ns: 0,
+            hostile: Vec::new(),
+        }
     }
 
     fn connect(&mut self) -> Result<usize, DriveError> {
@@ -143,7 +154,23 @@ impl Port for DefibusPort {
         self.connect().map(|_| ())
     }
 
+    fn hostile(&mut self, plan: &HostilePlan<'_>) -> Result<(), DriveError> {
+        self.hostile.push(Hostile::of_node(&self.server, plan)?);
+        Ok(())
+    }
+
+    fn hostile_count(&self) -> HostileCount {
+        let mut all = HostileCount::default();
+        for hostile in &self.hostile {
+            all += hostile.count();
+        }
+        all
+    }
+
     fn turn(&mut self, now_ns: u64) -> Result<(), DriveError> {
+        for hostile in &mut self.hostile {
+            hostile.turn(now_ns);
+        }
         for (client, expected) in self.clients.iter().zip(self.expecting.0.borrow().iter()) {
             if *expected > 0 {
                 client.poll(Duration::ZERO);

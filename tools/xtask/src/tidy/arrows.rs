@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("defibus-client", &["defibus-wire"]),
     ("defibus-proxy", &["defibus-wire", "defibus-client"]),
     ("defibus-tools", &["defibus-client", "defibus-storage", "defibus-wire", "defibus-shard"]),
-    ("defibus-bench", &["defibus-client", "defibus-shard"]),
+    ("defibus-bench", &["defibus-client", "defibus-shard", "defibus-wire"]),
     ("xtask", &["defibus-wire"]),
 ];
 
