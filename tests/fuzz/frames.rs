@@ -411,7 +411,7 @@ fn calling(builder: &mut Builder, script: &mut Script<'_>, known: &Known, kind: 
         Kind::Request => {
             let args = table::RequestArgs {
                 queue: queue(script, known),
-                time_left_us: script.number() * 1000,
+                time_left_us: script.number().saturating_mul(1000),
             };
             root(table::Request::create(builder, &args))
         }
