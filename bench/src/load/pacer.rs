@@ -20,10 +20,8 @@ pub enum Pacer {
     Open {
         /// The due times.
         arrivals: Arrivals,
-        /// Since when the bus has taken everything that was due.
-        free_since_ns: u64,
-        /// The bus had no room when it was last tried.
-        is_blocked: bool,
+        /// Whether the bus takes them.
+        room: Room,
     },
     /// After earlier answers.
     Closed {
@@ -31,7 +29,28 @@ pub enum Pacer {
         think_ns: u64,
         /// Who may send a message, and from when on, oldest first; at most those in flight.
         ready: VecDeque<(u64, usize)>,
+        /// Whether the bus takes them, and its consumers keep up.
+        room: Room,
     },
+}
+
+/// Whether what is due may leave.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    /// Since when everything that was due could leave.
+    free_since_ns: u64,
+    /// There was none when it was last tried.
+    is_blocked: bool,
+}
+
+impl Room {
+    /// A message that was due then leaves now; returns how much of the delay is the load's.
+    fn leave(&mut self, due_ns: u64, now_ns: u64) -> u64 {
+        if std::mem::take(&mut self.is_blocked) {
+            self.free_since_ns = now_ns;
+        }
+        now_ns.saturating_sub(due_ns.max(self.free_since_ns))
+    }
 }
 
 /// A message that is to be sent now.
@@ -45,14 +64,14 @@ pub struct Due {
 
 impl Pacer {
     /// An open loop.
-    pub const fn open(arrivals: Arrivals) -> Self {
-        Self::Open { arrivals, free_since_ns: 0, is_blocked: false }
+    pub fn open(arrivals: Arrivals) -> Self {
+        Self::Open { arrivals, room: Room::default() }
     }
 
     /// A closed loop of `senders`, each with `in_flight` messages at most, the first at `begin_ns`.
     pub fn closed(think_ns: u64, senders: usize, in_flight: usize, begin_ns: u64) -> Self {
         let ready = (0..senders * in_flight).map(|nth| (begin_ns, nth % senders)).collect();
-        Self::Closed { think_ns, ready }
+        Self::Closed { think_ns, ready, room: Room::default() }
     }
 
     /// The message to be sent now, if one is.
@@ -73,30 +92,26 @@ impl Pacer {
     /// The message that was due left at `now_ns`; returns its scheduling delay.
     pub fn sent(&mut self, now_ns: u64) -> u64 {
         match self {
-            Self::Open { arrivals, free_since_ns, is_blocked } => {
-                if std::mem::take(is_blocked) {
-                    *free_since_ns = now_ns;
-                }
+            Self::Open { arrivals, room } => {
                 let due_ns = arrivals.next_ns();
                 arrivals.advance();
-                now_ns.saturating_sub(due_ns.max(*free_since_ns))
+                room.leave(due_ns, now_ns)
             }
-            Self::Closed { ready, .. } => {
-                ready.pop_front().map_or(0, |(ready_ns, _)| now_ns.saturating_sub(ready_ns))
+            Self::Closed { ready, room, .. } => {
+                ready.pop_front().map_or(0, |(ready_ns, _)| room.leave(ready_ns, now_ns))
             }
         }
     }
 
-    /// The bus had no room for it.
+    /// The bus had no room for it, or its consumers are too far behind.
     pub const fn blocked(&mut self) {
-        if let Self::Open { is_blocked, .. } = self {
-            *is_blocked = true;
-        }
+        let (Self::Open { room, .. } | Self::Closed { room, .. }) = self;
+        room.is_blocked = true;
     }
 
     /// `sender` has an answer.
     pub fn answered(&mut self, sender: usize, now_ns: u64) {
-        if let Self::Closed { think_ns, ready } = self {
+        if let Self::Closed { think_ns, ready, .. } = self {
             ready.push_back((now_ns + *think_ns, sender));
         }
     }
@@ -165,6 +180,15 @@ mod tests {
         // Later again in time, and then the load is to blame again.
         assert_eq!(pacer.sent(11_000_000), 0);
         assert_eq!(pacer.sent(15_000_000), 3_000_000);
+    }
+
+    #[test]
+    fn what_a_closed_loop_held_back_is_not_late() {
+        let mut pacer = Pacer::closed(0, 1, 3, 0);
+        assert_eq!(pacer.sent(10), 10);
+        pacer.blocked();
+        assert_eq!(pacer.sent(5_000), 0, "there was no room before");
+        assert_eq!(pacer.sent(5_030), 30, "but since then");
     }
 
     #[test]

@@ -144,6 +144,11 @@ impl Sending {
         Ok(true)
     }
 
+    /// Sends nothing: those who read are too far behind.
+    pub const fn hold_back(&mut self) {
+        self.pacer.blocked();
+    }
+
     /// Takes every answer there is; true: something came.
     ///
     /// # Errors

@@ -264,6 +264,19 @@ fn a_closed_loop_has_no_more_in_flight_than_it_says() {
 }
 
 #[test]
+fn producers_of_a_closed_loop_wait_for_consumers_that_are_behind() {
+    let slow = "arrival: closed\ninFlight: 8\nconsumerRate: 1000\n";
+    let sent = |text: &str| {
+        let account = run_on(Fault::None, text).expect("runs");
+        account.outcomes[0].sending.as_ref().expect("a producer").sent
+    };
+    // What a consumer of 1,000/s takes in a quarter of a second, the bound, and what leaves in a turn.
+    let bounded = sent(&format!("{slow}undeliveredMax: 100\n"));
+    assert!(bounded <= 250 + 100 + 256, "{bounded}");
+    assert!(sent(slow) > bounded, "the control");
+}
+
+#[test]
 fn a_backlog_is_built_first_and_read_from_the_measured_part_on() {
     let text = "messageSize: 1000\nproducerRate: 100\nconsumerBacklogSizeGB: 0.002\n";
     let account = run_on(Fault::None, text).expect("runs");

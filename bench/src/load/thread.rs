@@ -17,6 +17,7 @@ use super::receiving::{Receiving, ReceivingLeft};
 use super::sending::{Sending, SendingLeft};
 use super::shared::{Progress, Shared};
 use crate::clock::{Clock, pin};
+use crate::workload::Part;
 
 /// How long consumers may take to be given their queues, in nanoseconds.
 const READY_NS_MAX: u64 = 30_000_000_000;
@@ -154,8 +155,13 @@ impl<'a> LoadThread<'a> {
     /// One turn; true: something moved.
     fn turn(&mut self, send_until_ns: u64) -> Result<bool, DriveError> {
         let mut moved = false;
-        for sending in self.flows.iter_mut().filter_map(|flow| flow.sending.as_mut()) {
-            if !self.has_given_up {
+        for (part, flow) in self.flows.iter_mut().enumerate() {
+            let Some(sending) = flow.sending.as_mut().filter(|_| !self.has_given_up) else {
+                continue;
+            };
+            if is_behind(&self.plan.case.parts[part], &self.shared.progress(part)) {
+                sending.hold_back();
+            } else {
                 moved |= sending.send_due(self.clock, send_until_ns)?;
             }
         }
@@ -274,6 +280,14 @@ impl<'a> LoadThread<'a> {
             );
         }
     }
+}
+
+/// Whether the groups of a part have, taken together, more to come than they may be behind.
+fn is_behind(part: &Part, progress: &Progress) -> bool {
+    let groups = u64::from(part.groups);
+    let owed = (progress.sent - progress.failed.min(progress.sent)) * groups;
+    part.undelivered_max > 0
+        && owed.saturating_sub(progress.received) >= part.undelivered_max.saturating_mul(groups)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a run")]

@@ -126,6 +126,12 @@ pub const KEYS: &[Key] = &[
         "how messages are spread in time; closed: each waits for an earlier answer",
     ),
     part("burst", Count(1, 10_000), "1", "messages that are due at the same moment"),
+    part(
+        "undeliveredMax",
+        Count(0, 1_000_000_000),
+        "0",
+        "messages of a closed loop that consumers may be behind, about; 0: any number",
+    ),
     part("think", Span(Duration::from_mins(1)), "0s", "pause of a closed loop after each answer"),
     part("deadline", Span(Duration::from_mins(1)), "5s", "time a request or a publish has"),
     part(

@@ -120,6 +120,8 @@ pub struct Part {
     pub batch: usize,
     /// Messages of one producer without an answer at most.
     pub in_flight: usize,
+    /// Messages that consumers may be behind before producers of a closed loop wait; 0: any number.
+    pub undelivered_max: u64,
     /// What an acknowledgement is to mean.
     pub level: Level,
     /// What is published before it is read, in bytes.
@@ -167,6 +169,7 @@ impl Part {
             burst: choice.number("burst"),
             batch: choice.number("batch"),
             in_flight: choice.in_flight(if closed { 1 } else { IN_FLIGHT_OPEN }),
+            undelivered_max: choice.count("undeliveredMax"),
             level: choice.level(),
             backlog_bytes: choice.backlog_bytes(),
             backlog_drain_ratio: choice.amount("backlogDrainRatio"),
@@ -193,6 +196,10 @@ impl Part {
         self.topics as usize * self.producers as usize
     }
 
+    fn has_readers(&self) -> bool {
+        self.kind == Kind::Publish && self.groups > 0
+    }
+
     fn check(&self, chosen: &Chosen) -> Result<(), WorkloadError> {
         let refuse = |key: &str, cause: String| {
             let line = chosen.get(key).map_or(0, |(_, line)| *line);
@@ -213,7 +220,15 @@ impl Part {
         if !self.is_closed() && chosen.contains_key("think") {
             return refuse("think", "only 'arrival: closed' thinks between messages".to_owned());
         }
-        if self.backlog_bytes > 0 && (self.kind != Kind::Publish || self.groups == 0) {
+        if self.undelivered_max > 0 && !(self.is_closed() && self.has_readers()) {
+            let cause = "only a closed loop with subscriptions waits for its consumers";
+            return refuse("undeliveredMax", cause.to_owned());
+        }
+        if self.undelivered_max > 0 && self.backlog_bytes > 0 {
+            let cause = "a backlog is what consumers are behind: it goes with no undeliveredMax";
+            return refuse("undeliveredMax", cause.to_owned());
+        }
+        if self.backlog_bytes > 0 && !self.has_readers() {
             let cause = "a backlog needs 'kind: publish' and a subscription that reads it";
             return refuse("consumerBacklogSizeGB", cause.to_owned());
         }

@@ -126,6 +126,10 @@ fn choices_that_do_not_go_together_are_refused() {
         "name: x\narrival: closed\nproducerRate: 5\n",
         "w.yaml:3: a closed loop sends when answers come: it has no producerRate",
     );
+    refused(
+        "name: x\nundeliveredMax: 5\n",
+        "w.yaml:2: only a closed loop with subscriptions waits for its consumers",
+    );
     refused("name: x\nthink: 5ms\n", "w.yaml:2: only 'arrival: closed' thinks between messages");
     refused(
         "name: x\nbatch: 64\ninFlight: 8\n",
