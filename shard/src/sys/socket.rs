@@ -5,9 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 const BACKLOG: i32 = 1024;
-/// Bytes that the kernel holds at most for a peer whose window is full. Without this a peer that
-/// does not read has megabytes of it, which no budget counts: some hundred such peers use up what
-/// TCP may have on the host, and everybody's sends stall. What is under way is not bounded by it.
+/// Bytes that the kernel takes at most beyond a peer's window. Without this a peer that does not
+/// read has megabytes of it, which no budget counts, and some hundred such peers bring the host's
+/// TCP under memory pressure. What is under way is not bounded by it.
 const UNSENT_BYTES_MAX: i32 = 128 << 10;
 
 /// Who else may listen on the address.
