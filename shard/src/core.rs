@@ -287,6 +287,29 @@ pub struct MachineCounters {
     pub idle_ns: u64,
 }
 
+/// What one shard writes to another.
+pub trait Parcel: Send + 'static {
+    /// Bytes it refers to outside of its slot, as far as they are worth counting.
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Parcel for () {}
+impl Parcel for u64 {}
+impl<const N: usize> Parcel for [u64; N] {}
+
+/// What a mailbox still takes, and what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// So many mails; not one more.
+    pub mails: usize,
+    /// Bytes of mails on their way. How many are too many the core knows: a mail that must arrive does.
+    pub on_way_bytes: usize,
+    /// Bytes of mails that the reader has taken and is not done with.
+    pub kept_bytes: usize,
+}
+
 /// Where a core puts its effects: a list, and the bytes it refers to. Reused from step to step.
 #[derive(Debug)]
 pub struct Effects<M> {
@@ -294,8 +317,11 @@ pub struct Effects<M> {
     pub list: Vec<Effect<M>>,
     /// Frames to send.
     pub bytes: Vec<u8>,
-    /// Mails each shard can still take; kept by the machine, counted down by `mail`.
-    pub rooms: Vec<usize>,
+    /// What each shard can still take; kept by the machine, counted down by `mail`.
+    pub rooms: Vec<Room>,
+    /// Bytes of mails of each shard that the core has taken and is not done with; told by the core where they grow,
+    /// and at each `TurnEnd`.
+    pub kept_bytes: Vec<usize>,
     /// The machine's counters, as of this turn.
     pub machine: MachineCounters,
     /// From the turn that queued a send until the kernel had all of it; kept by the machine.
@@ -310,7 +336,8 @@ impl<M> Effects<M> {
         Self {
             list: Vec::with_capacity(1024),
             bytes: Vec::with_capacity(1 << 20),
-            rooms: vec![0; usize::from(shard_count)],
+            rooms: vec![Room::default(); usize::from(shard_count)],
+            kept_bytes: vec![0; usize::from(shard_count)],
             machine: MachineCounters::default(),
             egress: Durations::default(),
             waited_ns: 0,
@@ -332,16 +359,20 @@ impl<M> Effects<M> {
         self.list.push(Effect::Send { connection, range: start..end });
     }
 
-    /// How many mails `to` can still take in this step.
-    pub fn room(&self, to: ShardId) -> usize {
-        self.rooms.get(usize::from(to.0)).copied().unwrap_or(0)
+    /// What `to` can still take in this step.
+    pub fn room(&self, to: ShardId) -> Room {
+        self.rooms.get(usize::from(to.0)).copied().unwrap_or_default()
     }
 
     /// Mails `to`. The caller looked at `room` first: mail without room is a defect.
-    pub fn mail(&mut self, to: ShardId, mail: M) {
+    pub fn mail(&mut self, to: ShardId, mail: M)
+    where
+        M: Parcel,
+    {
         let room = &mut self.rooms[usize::from(to.0)];
-        assert!(*room > 0, "mail to shard {to} without room");
-        *room -= 1;
+        assert!(room.mails > 0, "mail to shard {to} without room");
+        room.mails -= 1;
+        room.on_way_bytes += mail.bytes();
         self.list.push(Effect::Mail { to, mail });
     }
 
@@ -355,7 +386,7 @@ impl<M> Effects<M> {
 /// The logic of a shard: the broker, or a floor that only echoes.
 pub trait Core {
     /// What shards write to each other.
-    type Mail: Send + 'static;
+    type Mail: Parcel;
 
     /// Takes one event; appends what is to be done.
     fn step(&mut self, now: Now, event: Event<'_, Self::Mail>, effects: &mut Effects<Self::Mail>);

@@ -283,7 +283,11 @@ impl<C: Core> Shard<C> {
         self.step(Event::TurnEnd);
         self.machine.settle_touched();
         for (outbox, room) in self.machine.mailboxes.outboxes.iter_mut().zip(&self.effects.rooms) {
-            outbox.end_turn(*room);
+            outbox.end_turn(room.mails);
+        }
+        let kept_bytes = &self.effects.kept_bytes;
+        for (inbox, kept_bytes) in self.machine.mailboxes.inboxes.iter_mut().zip(kept_bytes) {
+            inbox.keep(*kept_bytes);
         }
     }
 
@@ -346,6 +350,8 @@ impl<C: Core> Shard<C> {
                 let Some(mail) = self.machine.mailboxes.inboxes[number].pop() else { break };
                 self.step(Event::Mail { from, mail });
             }
+            let kept_bytes = self.effects.kept_bytes[number];
+            self.machine.mailboxes.inboxes[number].keep(kept_bytes);
             self.machine.mailboxes.inboxes[number].end_turn();
         }
     }

@@ -46,7 +46,7 @@ mod wheel;
 pub use config::{Idle, NodeMachine};
 pub use core::{
     CloseCause, ConnectionId, Core, Effect, Effects, Event, FileId, FileTask, IoFault,
-    MachineCounters, Now, OperationId,
+    MachineCounters, Now, OperationId, Parcel, Room,
 };
 pub use data::{DataDir, DataDirError};
 pub use directory::{FileFault, ShardDir};

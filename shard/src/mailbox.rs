@@ -10,11 +10,14 @@
 //!      looks whether the reader sleeps after it pushed. So one of them sees the other.
 //!   2. A writer whose turn ended with at most half the room says so; the reader that makes more
 //!      rings back, and the writer has a turn.
+//!   3. Bytes are counted, not refused: who writes looks at `room` before what may be large. What the
+//!      reader keeps of them is told before they are given back.
 
+use crate::core::{Parcel, Room};
 use crate::sys::host::WakeUp;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// Wakes one shard; any thread may ring it.
 #[derive(Debug)]
@@ -64,50 +67,79 @@ impl Bell {
     }
 }
 
+/// What the ends of a mailbox tell each other beside the mails. Each number has one writer.
+#[derive(Debug, Default)]
+struct Shared {
+    /// The writer waits for room.
+    wants_room: AtomicBool,
+    /// Bytes of all mails taken so far.
+    taken_bytes: AtomicU64,
+    /// Of them, those the reader is not done with.
+    kept_bytes: AtomicUsize,
+}
+
 /// The writing end of a mailbox.
 #[derive(Debug)]
 pub(crate) struct Outbox<M> {
     mails: Producer<M>,
-    /// Shared with the reader: the writer waits for room.
-    wants_room: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     reader: Arc<Bell>,
     pushed: bool,
-    /// Room when the last turn ended.
+    /// Bytes of mails that the reader had not given back when it was last asked.
+    on_way_bytes: usize,
+    /// Bytes given back so far, as of then.
+    taken_bytes: u64,
+    /// How many mails fitted when the last turn ended.
     room_seen: usize,
 }
 
-impl<M> Outbox<M> {
-    /// How many mails fit.
-    pub(crate) fn room(&self) -> usize {
-        self.mails.slots()
+impl<M: Parcel> Outbox<M> {
+    /// What fits, and what is on its way; not what the reader keeps.
+    pub(crate) fn room(&mut self) -> Room {
+        if self.on_way_bytes > 0 {
+            self.take_back();
+        }
+        Room { mails: self.mails.slots(), on_way_bytes: self.on_way_bytes, kept_bytes: 0 }
+    }
+
+    /// What the reader keeps. To be asked after `room`: it was told before what `room` saw.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.shared.kept_bytes.load(Ordering::Relaxed)
+    }
+
+    fn take_back(&mut self) {
+        let taken_bytes = self.shared.taken_bytes.load(Ordering::Acquire);
+        self.on_way_bytes -= usize::try_from(taken_bytes - self.taken_bytes).unwrap_or(0);
+        self.taken_bytes = taken_bytes;
     }
 
     /// Puts a mail in.
     pub(crate) fn push(&mut self, mail: M) {
+        self.on_way_bytes += mail.bytes();
         let pushed = self.mails.push(mail);
         assert!(pushed.is_ok(), "mail without room: `Effects::mail` counts it");
         self.pushed = true;
     }
 
-    /// Ends a turn that left `room`: wakes the reader, and asks for a ring back if little fits.
+    /// Ends a turn that left room for so many mails: wakes the reader, and asks for a ring back if few fit.
     pub(crate) fn end_turn(&mut self, room: usize) {
         if std::mem::take(&mut self.pushed) {
             self.reader.ring();
         }
         self.room_seen = room;
         if room <= self.mails.buffer().capacity() / 2 {
-            self.wants_room.store(true, Ordering::Relaxed);
+            self.shared.wants_room.store(true, Ordering::Relaxed);
         }
     }
 
     /// Whether there is more room after it was asked for.
     pub(crate) fn room_came(&self) -> bool {
-        self.wants_room.load(Ordering::Relaxed) && self.mails.slots() > self.room_seen
+        self.shared.wants_room.load(Ordering::Relaxed) && self.mails.slots() > self.room_seen
     }
 
     /// The writer has seen the room.
     pub(crate) fn forget_room(&self) {
-        self.wants_room.store(false, Ordering::Relaxed);
+        self.shared.wants_room.store(false, Ordering::Relaxed);
     }
 }
 
@@ -115,24 +147,38 @@ impl<M> Outbox<M> {
 #[derive(Debug)]
 pub(crate) struct Inbox<M> {
     mails: Consumer<M>,
-    wants_room: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     writer: Arc<Bell>,
+    /// Bytes of all mails taken so far.
+    taken_bytes: u64,
+    kept_bytes: usize,
 }
 
-impl<M> Inbox<M> {
+impl<M: Parcel> Inbox<M> {
     pub(crate) fn pop(&mut self) -> Option<M> {
-        self.mails.pop().ok()
+        let mail = self.mails.pop().ok()?;
+        self.taken_bytes += mail.bytes() as u64;
+        Some(mail)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.mails.is_empty()
     }
 
-    /// Ends a turn in which mails were taken: rings back a writer that waits for room.
+    /// Tells how many bytes of mails that were taken are not done with.
+    pub(crate) fn keep(&mut self, kept_bytes: usize) {
+        if kept_bytes != self.kept_bytes {
+            self.kept_bytes = kept_bytes;
+            self.shared.kept_bytes.store(kept_bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends a turn in which mails were taken: gives their bytes back, and rings back a writer that waits for room.
     pub(crate) fn end_turn(&self) {
+        self.shared.taken_bytes.store(self.taken_bytes, Ordering::Release);
         // Against the writer's order: it says that it waits, then looks for room.
         fence(Ordering::SeqCst);
-        if self.wants_room.load(Ordering::Relaxed) {
+        if self.shared.wants_room.load(Ordering::Relaxed) {
             self.writer.ring();
         }
     }
@@ -152,15 +198,23 @@ pub(crate) fn connect<M>(bells: &[Arc<Bell>], slots: usize) -> Vec<Mailboxes<M>>
     for (from, writer) in bells.iter().enumerate() {
         for (to, reader) in bells.iter().enumerate() {
             let (producer, consumer) = RingBuffer::new(slots);
-            let wants_room = Arc::new(AtomicBool::new(false));
+            let shared = Arc::new(Shared::default());
             all[from].outboxes.push(Outbox {
                 mails: producer,
-                wants_room: Arc::clone(&wants_room),
+                shared: Arc::clone(&shared),
                 reader: Arc::clone(reader),
                 pushed: false,
+                on_way_bytes: 0,
+                taken_bytes: 0,
                 room_seen: slots,
             });
-            all[to].inboxes.push(Inbox { mails: consumer, wants_room, writer: Arc::clone(writer) });
+            all[to].inboxes.push(Inbox {
+                mails: consumer,
+                shared,
+                writer: Arc::clone(writer),
+                taken_bytes: 0,
+                kept_bytes: 0,
+            });
         }
     }
     all
@@ -169,6 +223,17 @@ pub(crate) fn connect<M>(bells: &[Arc<Bell>], slots: usize) -> Vec<Mailboxes<M>>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A mail that says its size.
+    impl Parcel for u32 {
+        fn bytes(&self) -> usize {
+            *self as usize
+        }
+    }
+
+    fn room(mails: usize, on_way_bytes: usize) -> Room {
+        Room { mails, on_way_bytes, kept_bytes: 0 }
+    }
 
     fn pair(slots: usize) -> (Mailboxes<u32>, Mailboxes<u32>, Vec<Arc<Bell>>) {
         let bells: Vec<_> = (0..2).map(|_| Arc::new(Bell::new().expect("an eventfd"))).collect();
@@ -207,7 +272,7 @@ mod tests {
     #[test]
     fn room_is_told_to_who_waits_for_it() {
         let (mut a, mut b, bells) = pair(1);
-        assert_eq!(a.outboxes[1].room(), 1);
+        assert_eq!(a.outboxes[1].room(), room(1, 0));
         a.outboxes[1].push(1);
         a.outboxes[1].end_turn(0);
         assert!(!a.outboxes[1].room_came());
@@ -218,6 +283,22 @@ mod tests {
         assert!(a.outboxes[1].room_came());
         a.outboxes[1].forget_room();
         assert!(!a.outboxes[1].room_came());
+    }
+
+    #[test]
+    fn bytes_come_back_at_the_end_of_the_readers_turn_and_are_told_while_they_are_kept() {
+        let (mut a, mut b, _) = pair(4);
+        let to_b = &mut a.outboxes[1];
+        to_b.push(70);
+        to_b.push(40);
+        assert_eq!(to_b.room(), room(2, 110));
+        assert_eq!(b.inboxes[0].pop(), Some(70));
+        assert_eq!(to_b.room(), room(3, 110), "the reader's turn goes on");
+        b.inboxes[0].keep(70);
+        b.inboxes[0].end_turn();
+        assert_eq!((to_b.room(), to_b.kept_bytes()), (room(3, 40), 70));
+        b.inboxes[0].keep(0);
+        assert_eq!(to_b.kept_bytes(), 0, "done with, though nothing was taken");
     }
 
     #[test]

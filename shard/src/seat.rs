@@ -99,7 +99,8 @@ pub fn prepare<M: Send + 'static>(
     let bells = bells.map_err(|errno| StartError::Kernel { what: "eventfd", errno })?;
     let mut seats = Vec::new();
     let config = Arc::new(config);
-    for (number, mailboxes) in mailbox::connect(&bells, config.mail_slots).into_iter().enumerate() {
+    let mailboxes = mailbox::connect(&bells, config.mail_slots);
+    for (number, mailboxes) in mailboxes.into_iter().enumerate() {
         let shard = ShardId(u16::try_from(number).expect("a shard count is u16"));
         seats.push(Seat {
             shard,

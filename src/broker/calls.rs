@@ -149,3 +149,19 @@ pub enum CallMail {
         topic: TopicId,
     },
 }
+
+impl CallMail {
+    /// Bytes of the record it carries.
+    pub(super) fn section_bytes(&self) -> usize {
+        match self {
+            Self::Offer { section, .. } | Self::Reply { section, .. } => section.len(),
+            Self::Dispatched { .. }
+            | Self::Ended { .. }
+            | Self::Withdraw { .. }
+            | Self::Freed { .. }
+            | Self::Serve(_)
+            | Self::Serving { .. }
+            | Self::Unserve { .. } => 0,
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! groups and members to shard 0, the rest to the shard it arrived on. On the
 //! wrong shard it is forwarded, never refused. A frame that cannot be taken now
 //! is held: a connection of ours is not read further, a forwarded frame waits in
-//! a list bounded by what its sender was let in with.
+//! a list whose bytes its sender is told of, and sends no more.
 
 use super::disk::TIMER_MAILBOX;
 use super::mail::{Forwarded, Mail, Origin, Peer};
@@ -16,18 +16,20 @@ use super::trace::Arrival;
 use bytes::Bytes;
 use flatbuffers::{Follow, Verifiable};
 use routing::placement::shard_of;
-use shard::{ConnectionId, Effect};
+use shard::{ConnectionId, Effect, Effects};
 use std::collections::VecDeque;
 use wire::frame::Decoded;
 use wire::{Frame, Kind, QueueId, ShardId, table};
 
 /// Frames that could not be taken yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Held {
     /// Connections of this shard whose frame is to be handed in again.
     connections: Vec<ConnectionId>,
     /// Frames forwarded to this shard.
     forwarded: VecDeque<Forwarded>,
+    /// Their bytes, by the shard they came from.
+    kept_bytes: Vec<usize>,
     /// Whether what was held may be taken now: a flush ended, or time went by in which a mailbox was read.
     ready: bool,
     /// When `TIMER_MAILBOX` is due, if it is under way.
@@ -38,6 +40,17 @@ pub(super) struct Held {
 const LOOK_AGAIN_NS: u64 = 1_000_000;
 
 impl Held {
+    /// Nothing held, on a node of so many shards.
+    pub(super) fn new(shard_count: u16) -> Self {
+        Self {
+            connections: Vec::new(),
+            forwarded: VecDeque::new(),
+            kept_bytes: vec![0; usize::from(shard_count)],
+            ready: false,
+            armed_ns: None,
+        }
+    }
+
     /// Says that a flush ended or memory became free.
     pub(super) fn retry(&mut self) {
         self.ready = true;
@@ -46,7 +59,36 @@ impl Held {
     /// Drops what a connection sent and nobody took yet: it is gone, and whoever had it may have asked
     /// for the contrary since.
     pub(super) fn forget(&mut self, peer: Peer) {
-        self.forwarded.retain(|forwarded| forwarded.origin.peer != peer);
+        let kept_bytes = &mut self.kept_bytes;
+        self.forwarded.retain(|forwarded| {
+            let stays = forwarded.origin.peer != peer;
+            if !stays {
+                kept_bytes[usize::from(peer.shard.0)] -= forwarded.mail_bytes();
+            }
+            stays
+        });
+    }
+
+    fn keep(&mut self, forwarded: Forwarded) {
+        self.kept_bytes[usize::from(forwarded.origin.peer.shard.0)] += forwarded.mail_bytes();
+        self.forwarded.push_back(forwarded);
+    }
+
+    fn next_kept(&mut self) -> Option<Forwarded> {
+        let forwarded = self.forwarded.pop_front()?;
+        self.kept_bytes[usize::from(forwarded.origin.peer.shard.0)] -= forwarded.mail_bytes();
+        Some(forwarded)
+    }
+
+    /// It could not be taken after all.
+    fn keep_first(&mut self, forwarded: Forwarded) {
+        self.keep(forwarded);
+        self.forwarded.rotate_right(1);
+    }
+
+    /// Says how much of whose mail waits here.
+    pub(super) fn tell_kept(&self, effects: &mut Effects<Mail>) {
+        effects.kept_bytes.copy_from_slice(&self.kept_bytes);
     }
 
     fn is_empty(&self) -> bool {
@@ -96,7 +138,10 @@ impl Broker {
         if self.held.forwarded.is_empty() {
             self.handle_forwarded(turn, forwarded);
         } else {
-            self.held.forwarded.push_back(forwarded);
+            self.held.keep(forwarded);
+        }
+        if !self.held.forwarded.is_empty() {
+            self.held.tell_kept(turn.effects);
         }
     }
 
@@ -110,7 +155,7 @@ impl Broker {
         match self.handle(turn, origin, frame) {
             Ok(()) => true,
             Err(Refusal::Busy) => {
-                self.held.forwarded.push_front(forwarded);
+                self.held.keep_first(forwarded);
                 false
             }
             Err(refusal) => {
@@ -124,11 +169,15 @@ impl Broker {
     pub(super) fn resume_held(&mut self, turn: &mut Turn<'_>, mails_wait: bool) {
         if std::mem::take(&mut self.held.ready) {
             self.handle_held_forwards(turn);
+            self.fetch_with_way(turn);
+            self.hand_out_with_way(turn);
+            self.send_unsent(turn);
             for connection in std::mem::take(&mut self.held.connections) {
                 turn.effects.list.push(Effect::Resume { connection });
             }
         }
-        if mails_wait || !self.held.is_empty() {
+        let some_lack_way = self.queries.fetches.lack_way() || self.desks.lack_way();
+        if mails_wait || some_lack_way || !self.held.is_empty() {
             self.look_again_at(turn, turn.now.mono_ns + LOOK_AGAIN_NS);
         }
     }
@@ -149,7 +198,7 @@ impl Broker {
     }
 
     fn handle_held_forwards(&mut self, turn: &mut Turn<'_>) {
-        while let Some(forwarded) = self.held.forwarded.pop_front() {
+        while let Some(forwarded) = self.held.next_kept() {
             if !self.handle_forwarded(turn, forwarded) {
                 return;
             }
@@ -163,7 +212,7 @@ impl Broker {
         origin: Origin,
         frame: &Frame<'_>,
     ) -> Result<(), Refusal> {
-        if !self.out.post.has_room(turn.effects, to, MailClass::Ask) {
+        if !self.out.post.has_room(turn.effects, to, MailClass::Frame) {
             return Err(Refusal::Busy);
         }
         self.connections.mark_known_elsewhere(origin.peer.connection);

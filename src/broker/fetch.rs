@@ -16,16 +16,21 @@ use wire::{Kind, Offset, QueueId, limits, table};
 /// Fetches waiting for the disk, on one shard.
 const PARKED_MAX: usize = 1024;
 
-/// Fetches waiting for the disk.
+/// Fetches waiting for the disk, or after it for the way back to their shard.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
-    parked: Vec<(OpId, Origin, Want)>,
+    parked: Vec<(Option<OpId>, Origin, Want)>,
 }
 
 impl Fetches {
     /// Drops what a connection asked for: it is gone.
     pub(super) fn forget(&mut self, peer: Peer) {
         self.parked.retain(|(_, origin, _)| origin.peer != peer);
+    }
+
+    /// Whether some wait for a mailbox.
+    pub(super) fn lack_way(&self) -> bool {
+        self.parked.iter().any(|(waits_for, ..)| waits_for.is_none())
     }
 }
 
@@ -65,7 +70,7 @@ impl Broker {
                     let what = "the list of fetches that wait for the disk";
                     return Err(Refusal::Overloaded { what, count_max: PARKED_MAX });
                 }
-                parked.push((op, origin, want));
+                parked.push((Some(op), origin, want));
             }
         }
         Ok(())
@@ -73,10 +78,22 @@ impl Broker {
 
     /// A read ended: the fetches that waited for it go on.
     pub(super) fn fetch_after_read(&mut self, turn: &mut Turn<'_>, op: OpId) {
+        self.fetch_parked(turn, Some(op));
+    }
+
+    /// Time went by in which mailboxes were read.
+    pub(super) fn fetch_with_way(&mut self, turn: &mut Turn<'_>) {
+        self.fetch_parked(turn, None);
+    }
+
+    fn fetch_parked(&mut self, turn: &mut Turn<'_>, waited_for: Option<OpId>) {
         let parked = &mut self.queries.fetches.parked;
-        let ready: Vec<_> = parked.extract_if(.., |(waits_for, ..)| *waits_for == op).collect();
+        let ready: Vec<_> =
+            parked.extract_if(.., |(waits_for, ..)| *waits_for == waited_for).collect();
         for (_, origin, want) in ready {
-            if let Err(refusal) = self.fetch(turn, origin, want) {
+            if !self.out.post.has_room(turn.effects, origin.peer.shard, MailClass::Bulk) {
+                self.queries.fetches.parked.push((None, origin, want));
+            } else if let Err(refusal) = self.fetch(turn, origin, want) {
                 self.refuse(turn, origin, &refusal);
             }
         }

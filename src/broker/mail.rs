@@ -8,7 +8,7 @@ use super::leases::LeaseMail;
 use super::offsets::{Answer, Query};
 use super::trace::Arrival;
 use bytes::Bytes;
-use shard::ConnectionId;
+use shard::{ConnectionId, Parcel};
 use wire::ShardId;
 
 /// A connection, wherever in the node it is.
@@ -38,6 +38,13 @@ pub struct Forwarded {
     pub arrival: Arrival,
     /// The whole frame, header included.
     pub bytes: Bytes,
+}
+
+impl Forwarded {
+    /// What it counts in a mailbox, and after it.
+    pub(super) fn mail_bytes(&self) -> usize {
+        self.bytes.len() + size_of::<Self>()
+    }
 }
 
 /// What one shard writes to another.
@@ -77,4 +84,17 @@ pub enum Mail {
         /// What.
         answer: Answer,
     },
+}
+
+impl Parcel for Mail {
+    /// Of frames and sections, and of answers, which may be long; all others are small, and bounded by their number.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Frame(forwarded) => forwarded.mail_bytes(),
+            Self::Send { bytes, .. } => bytes.len(),
+            Self::Call(mail) => mail.section_bytes(),
+            Self::Answer { answer, .. } => answer.bytes(),
+            Self::PeerClosed { .. } | Self::Catalog(_) | Self::Lease(_) | Self::Query { .. } => 0,
+        }
+    }
 }

@@ -85,6 +85,13 @@ pub struct Answer {
     pub rows: Vec<QueueRow>,
 }
 
+impl Answer {
+    /// What it counts in a mailbox.
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.len() * size_of::<QueueRow>()
+    }
+}
+
 /// What is made of all answers.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Gathering {

@@ -33,9 +33,10 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// For shard `own` of a node of `shard_count`.
-    pub fn new(own: ShardId, shard_count: u16) -> Self {
-        Self { own, writer: FrameWriter::default(), post: Post::new(own, shard_count) }
+    /// For shard `own` of a node of `shard_count`, with so many bytes for the mail to each other.
+    pub fn new(own: ShardId, shard_count: u16, mailbox_bytes: usize) -> Self {
+        let post = Post::new(own, shard_count, mailbox_bytes);
+        Self { own, writer: FrameWriter::default(), post }
     }
 
     /// Sends a frame to a peer: the table `build` makes and the parts of a section.

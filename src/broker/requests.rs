@@ -19,7 +19,9 @@ use super::disk::TIMER_REQUESTS;
 use super::mail::{Mail, Origin};
 use super::outgoing::Turn;
 use super::pending::Pending;
+use super::post::MailClass;
 use super::refusal::Refusal;
+use super::responders::Desks;
 use super::stats::Stage;
 use super::step::Broker;
 use super::trace::{Trace, Way};
@@ -67,10 +69,36 @@ impl Broker {
         if owner == self.settings.shard {
             self.on_new_offer(turn, offer, section);
         } else {
-            let section = Bytes::copy_from_slice(section);
-            self.send_call(turn, owner, CallMail::Offer { offer, section });
+            self.send_offer(turn, offer, Bytes::copy_from_slice(section));
         }
         Ok(())
+    }
+
+    /// To the queue's shard, or to the end of those that wait for the way there: its connection is not held, since
+    /// a frame that is not taken has no deadline.
+    fn send_offer(&mut self, turn: &mut Turn<'_>, offer: Offer, section: Bytes) {
+        let owner = offer.address.owner;
+        let Desks { unsent, waiting_bytes, .. } = &mut self.desks;
+        if unsent.is_empty() && self.out.post.has_room(turn.effects, owner, MailClass::Ask) {
+            return self.send_call(turn, owner, CallMail::Offer { offer, section });
+        }
+        let (count, count_max) = (unsent.len(), self.settings.waiting_requests_max);
+        let bytes = *waiting_bytes + section.len();
+        if count >= count_max || bytes > self.settings.waiting_bytes_max {
+            return self.send_overloaded(turn, offer.address, (count, count_max));
+        }
+        *waiting_bytes = bytes;
+        unsent.push_back((offer, section));
+    }
+
+    /// Time went by in which mailboxes were read.
+    pub(super) fn send_unsent(&mut self, turn: &mut Turn<'_>) {
+        for (offer, section) in std::mem::take(&mut self.desks.unsent) {
+            self.desks.waiting_bytes -= section.len();
+            if self.is_worth_handing_out(turn, offer) {
+                self.send_offer(turn, offer, section);
+            }
+        }
     }
 
     fn check_request(
@@ -134,6 +162,9 @@ impl Broker {
         if !is_of_this_node {
             self.tell_fate(turn, origin, ReplyFate::NotYours);
             return Ok(());
+        }
+        if !self.out.post.has_room(turn.effects, address.shard, MailClass::Ask) {
+            return Err(Refusal::Busy);
         }
         let since_ns = turn.now.mono_ns;
         if address.shard == self.settings.shard {

@@ -15,14 +15,15 @@
 use super::calls::{Address, CallMail, Ending, Offer};
 use super::mail::{Mail, Origin, Peer};
 use super::outgoing::Turn;
+use super::post::MailClass;
 use super::refusal::Refusal;
 use super::stats::Stage;
 use super::step::Broker;
 use super::stored::StoredRequests;
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::table::OutcomeKind;
-use wire::{Kind, MemberId, TopicId, table};
+use wire::{Kind, MemberId, ShardId, TopicId, table};
 
 /// The most requests a responder may have at once, per shard.
 const CONCURRENCY_MAX: u32 = 4096;
@@ -69,16 +70,21 @@ struct Desk {
 }
 
 impl Desk {
-    /// The responder with the most room, if any has some.
-    fn pick(&mut self) -> Option<&mut Responder> {
+    /// The responder with the most room, if any has some that there is a way to.
+    fn pick(&mut self, has_way: impl Fn(ShardId) -> bool) -> Option<&mut Responder> {
         let count = self.responders.len();
         let best = (0..count)
             .map(|step| (self.next + step) % count)
             .rev()
+            .filter(|index| has_way(self.responders[*index].peer.shard))
             .max_by_key(|index| self.responders[*index].free())?;
         self.next = (best + 1) % count;
         let responder = &mut self.responders[best];
         (responder.free() > 0).then_some(responder)
+    }
+
+    fn has_free(&self) -> bool {
+        self.responders.iter().any(|responder| responder.free() > 0)
     }
 }
 
@@ -100,12 +106,21 @@ pub(super) struct Desks {
     /// Responders with their connection on this shard.
     at_home: BTreeMap<MemberId, (Peer, TopicId)>,
     pub(super) stored: StoredRequests,
+    /// Where a request waits though a responder is free: the way to its shard is not.
+    without_way: BTreeSet<TopicId>,
+    /// Requests of this shard that wait for the way to their queue's; oldest first.
+    pub(super) unsent: VecDeque<(Offer, Bytes)>,
     next_responder: u64,
-    /// Of all requests that wait here for a responder, or for room in the log.
+    /// Of all requests that wait here for a responder, for room in the log, or for the way to another shard.
     pub(super) waiting_bytes: usize,
 }
 
 impl Desks {
+    /// Whether a request waits for a mailbox.
+    pub(super) fn lack_way(&self) -> bool {
+        !self.without_way.is_empty() || !self.unsent.is_empty()
+    }
+
     /// Forgets a waiting request that was cancelled.
     pub(super) fn withdraw(&mut self, offer: Offer) {
         self.waiting_bytes -= self.stored.withdraw(offer);
@@ -329,11 +344,13 @@ impl Broker {
         offset: u64,
         section: &[u8],
     ) {
-        let Some(desk) = self.desks.by_topic.get_mut(&offer.queue.topic()) else {
+        let Self { desks, out, .. } = self;
+        let Some(desk) = desks.by_topic.get_mut(&offer.queue.topic()) else {
             return self.send_ended(turn, offer.address, Ending::plain(OutcomeKind::NoResponder));
         };
+        let has_way = |shard| out.post.has_room(turn.effects, shard, MailClass::Bulk);
         if desk.waiting.is_empty()
-            && let Some(responder) = desk.pick()
+            && let Some(responder) = desk.pick(has_way)
         {
             responder.in_service.push_back(offer.address);
             let (id, peer) = (responder.id, responder.peer);
@@ -346,7 +363,7 @@ impl Broker {
         let count_max = self.settings.waiting_requests_max;
         let bytes_max = self.settings.waiting_bytes_max;
         let now_ns = turn.now.mono_ns;
-        let Desks { by_topic, waiting_bytes, .. } = &mut self.desks;
+        let Desks { by_topic, waiting_bytes, without_way, .. } = &mut self.desks;
         let Some(desk) = by_topic.get_mut(&offer.queue.topic()) else { return };
         let is_full = |desk: &Desk, bytes: usize| {
             desk.waiting.len() >= count_max || bytes + section.len() > bytes_max
@@ -360,6 +377,9 @@ impl Broker {
         }
         *waiting_bytes += section.len();
         desk.waiting.push_back(Waiting { offer, offset, section: Bytes::copy_from_slice(section) });
+        if desk.has_free() {
+            without_way.insert(offer.queue.topic());
+        }
     }
 
     pub(super) fn on_freed(&mut self, turn: &mut Turn<'_>, responder: MemberId, address: Address) {
@@ -372,14 +392,28 @@ impl Broker {
         self.hand_out(turn, topic);
     }
 
+    /// Time went by in which mailboxes were read.
+    pub(super) fn hand_out_with_way(&mut self, turn: &mut Turn<'_>) {
+        for topic in std::mem::take(&mut self.desks.without_way) {
+            self.hand_out(turn, topic);
+        }
+    }
+
     /// Gives waiting requests to responders that have room.
     fn hand_out(&mut self, turn: &mut Turn<'_>, topic: TopicId) {
         loop {
-            let Some(desk) = self.desks.by_topic.get_mut(&topic) else { return };
+            let Self { desks, out, .. } = self;
+            let Some(desk) = desks.by_topic.get_mut(&topic) else { return };
             if desk.waiting.is_empty() {
                 return;
             }
-            let Some(responder) = desk.pick() else { return };
+            let has_way = |shard| out.post.has_room(turn.effects, shard, MailClass::Bulk);
+            let Some(responder) = desk.pick(has_way) else {
+                if desk.has_free() {
+                    desks.without_way.insert(topic);
+                }
+                return;
+            };
             let (id, peer) = (responder.id, responder.peer);
             let Some(Waiting { offer, offset, section }) = desk.waiting.pop_front() else { return };
             self.desks.waiting_bytes -= section.len();

@@ -35,6 +35,8 @@ pub struct Settings {
     pub producers_max: usize,
     /// Members and responders of the node.
     pub members_max: usize,
+    /// Bytes of mail to each other shard, see `post`.
+    pub mailbox_bytes: usize,
     /// Records delivered and not yet acknowledged, per lease.
     pub in_flight_max: usize,
     /// Time a revoked owner has to finish, in nanoseconds.
@@ -67,6 +69,7 @@ impl Settings {
             groups_max: 65_536,
             producers_max: 65_536,
             members_max: 65_536,
+            mailbox_bytes: super::post::MAILBOX_BYTES,
             in_flight_max: 10_000,
             drain_ns: SECOND_NS,
             retry_ns: SECOND_NS,

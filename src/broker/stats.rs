@@ -18,6 +18,7 @@
 
 use super::mail::Origin;
 use super::outgoing::Turn;
+use super::post::MailClass;
 use super::refusal::Refusal;
 use super::step::Broker;
 use shard::{Durations, MachineCounters};
@@ -228,13 +229,15 @@ fn machine_named(machine: &MachineCounters) -> [Named; 14] {
 }
 
 impl Broker {
-    #[expect(clippy::unnecessary_wraps, reason = "the shape of every frame's handler")]
     pub(super) fn on_stats(
         &mut self,
         turn: &mut Turn<'_>,
         origin: Origin,
         _stats: table::Stats<'_>,
     ) -> Result<(), Refusal> {
+        if !self.out.post.has_room(turn.effects, origin.peer.shard, MailClass::Bulk) {
+            return Err(Refusal::Busy);
+        }
         let stats = self.all_named(&turn.effects.machine);
         let stages = self.stats.stages;
         let egress = turn.effects.egress;

@@ -44,9 +44,9 @@ impl Broker {
     pub fn new(settings: Settings, mut store: Store, catalogue: Catalogue) -> Self {
         catalogue.prepare(&settings, &mut store);
         Self {
-            out: Outgoing::new(settings.shard, settings.shard_count),
+            out: Outgoing::new(settings.shard, settings.shard_count, settings.mailbox_bytes),
             connections: Connections::default(),
-            held: Held::default(),
+            held: Held::new(settings.shard_count),
             disk: Disk::default(),
             members: Members::new(&settings),
             leases: Leases::default(),
@@ -70,7 +70,7 @@ impl Broker {
         &self.store
     }
 
-    /// Bytes of requests that wait for a responder, or for room in the log.
+    /// Bytes of requests that wait for a responder, for room in the log, or for the way to another shard.
     pub fn waiting_bytes(&self) -> usize {
         self.desks.waiting_bytes
     }
@@ -133,6 +133,7 @@ impl Broker {
         if self.store_waiting_requests(turn) {
             self.plan_storage(turn);
         }
+        self.held.tell_kept(turn.effects);
     }
 
     /// Ends a step: mails of this shard to itself are handled before anything else happens.

@@ -1,6 +1,7 @@
 //! Check: what a configuration may not say, and the memory it may take.
 
 use super::settings::NodeConfig;
+use crate::broker::post::MAIL_BYTES_MAX;
 use std::fmt;
 use storage::store::Held;
 
@@ -196,7 +197,12 @@ pub fn memory_budget(config: &NodeConfig) -> Vec<Share> {
         ("batches and indexes read back", store.read_back as u64),
         ("records of memory topics", store.memory_topics as u64),
     ];
-    parts.map(|(what, bytes)| Share { what, bytes: bytes.saturating_mul(shards) }).to_vec()
+    let mail = MAIL_BYTES_MAX as u64;
+    let mut budget =
+        parts.map(|(what, bytes)| Share { what, bytes: bytes.saturating_mul(shards) }).to_vec();
+    let pairs = shards.saturating_mul(shards - 1);
+    budget.push(Share { what: "mail between shards", bytes: mail.saturating_mul(pairs) });
+    budget
 }
 
 #[cfg(test)]
@@ -246,9 +252,14 @@ mod tests {
     fn the_budget_grows_with_the_shards_and_never_beyond_what_can_be_counted() {
         let mut config = NodeConfig::default();
         let total = |config: &NodeConfig| memory_bytes_max(&memory_budget(config));
+        let mail = |config: &NodeConfig| memory_budget(config).last().map_or(0, |mail| mail.bytes);
         let one = total(&config);
+        assert_eq!(mail(&config), 0, "a lone shard has nobody to write to");
         config.shards = 2;
-        assert_eq!(total(&config), 2 * one);
+        assert_eq!(total(&config), 2 * one + mail(&config));
+        let two_ways = mail(&config);
+        config.shards = 3;
+        assert_eq!((mail(&config), total(&config)), (3 * two_ways, 3 * one + mail(&config)));
         (config.limits.assembly_bytes, config.limits.waiting_bytes) = (u64::MAX, u64::MAX);
         assert_eq!(total(&config), u64::MAX);
     }

@@ -69,7 +69,11 @@ pub const KEYS: &[Key] = &[
     key("limits.receive_buffer_bytes", Number, "length of one receive buffer"),
     key("limits.pending_requests", Number, "requests outstanding at the requesters of a shard"),
     key("limits.waiting_requests", Number, "requests waiting for a responder, per service"),
-    key("limits.waiting_bytes", Number, "bytes of requests waiting for a responder, per shard"),
+    key(
+        "limits.waiting_bytes",
+        Number,
+        "bytes of requests waiting for a responder, for room in the log, or for the way to another shard, per shard",
+    ),
     key("limits.in_flight", Number, "records delivered and not acknowledged, per lease"),
     key("limits.topics", Number, "topics of the node"),
     key("limits.queues", Number, "queues of the node"),

@@ -11,7 +11,10 @@ use defibus::broker::disk::name_of;
 use defibus::broker::mail::Mail;
 use defibus::broker::post::MAILBOX_SLOTS;
 use defibus::broker::settings::Settings;
-use shard::{CloseCause, ConnectionId, Core, Effect, Effects, Event, FileTask, Now, OperationId};
+use shard::{
+    CloseCause, ConnectionId, Core, Effect, Effects, Event, FileTask, Now, OperationId, Parcel,
+    Room,
+};
 use sim::disk::SimDisk;
 use sim::node::plan_of;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -53,6 +56,8 @@ struct Link {
 struct Seat {
     broker: Broker,
     mails: VecDeque<(ShardId, Mail)>,
+    /// What it has taken of each other's mail and is not done with.
+    kept_bytes: Vec<usize>,
     work: VecDeque<Work>,
     timers: BTreeSet<(u64, u64)>,
     links: BTreeMap<ConnectionId, Link>,
@@ -110,6 +115,7 @@ impl Bus {
             self.seats.push(Seat {
                 broker: Broker::new(settings(shard), opened.store, catalogue.clone()),
                 mails: VecDeque::new(),
+                kept_bytes: Vec::new(),
                 work: VecDeque::new(),
                 timers: BTreeSet::new(),
                 links: BTreeMap::new(),
@@ -287,10 +293,15 @@ impl Bus {
         let from = ShardId(u16::try_from(seat).expect("two shards"));
         self.effects.clear();
         for (room, other) in self.effects.rooms.iter_mut().zip(&self.seats) {
-            let waiting = other.mails.iter().filter(|(sender, _)| *sender == from).count();
-            *room = MAILBOX_SLOTS.saturating_sub(waiting);
+            let waiting = other.mails.iter().filter(|(sender, _)| *sender == from);
+            let (count, on_way_bytes) =
+                waiting.fold((0, 0), |(count, bytes), (_, mail)| (count + 1, bytes + mail.bytes()));
+            let kept_bytes = other.kept_bytes.get(seat).copied().unwrap_or(0);
+            let mails = MAILBOX_SLOTS.saturating_sub(count);
+            *room = Room { mails, on_way_bytes, kept_bytes };
         }
         self.seats[seat].broker.step(self.now, event, &mut self.effects);
+        self.seats[seat].kept_bytes.clone_from(&self.effects.kept_bytes);
         let list = std::mem::take(&mut self.effects.list);
         assert!(list.len() <= EFFECTS_MAX, "{} effects of one step", list.len());
         let bytes = self.effects.bytes.len();

@@ -10,7 +10,7 @@ use defibus::broker::disk::name_of;
 use defibus::broker::mail::Mail;
 use defibus::broker::settings::Settings;
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
-use shard::{ConnectionId, Core, Effect, Effects, Event, Now};
+use shard::{ConnectionId, Core, Effect, Effects, Event, Now, Room};
 use sim::disk::SimDisk;
 use sim::node::plan_of;
 use std::collections::VecDeque;
@@ -203,7 +203,7 @@ impl Lone {
 
     fn step_once(&mut self, event: Event<'_, Mail>) {
         self.effects.clear();
-        self.effects.rooms = vec![64];
+        self.effects.rooms = vec![Room { mails: 64, ..Room::default() }];
         self.broker.step(self.now, event, &mut self.effects);
         for effect in std::mem::take(&mut self.effects.list) {
             match effect {

@@ -2,6 +2,7 @@
 
 use super::machine::Machine;
 use crate::config::Idle;
+use crate::core::Parcel;
 use crate::sys::host;
 
 /// How long `adaptive` polls before it sleeps.
@@ -9,7 +10,7 @@ const SPIN_NS_MAX: u64 = 50_000;
 /// Polls between two looks at the clock.
 const POLLS_PER_CLOCK: u32 = 16;
 
-impl<M> Machine<M> {
+impl<M: Parcel> Machine<M> {
     /// Submits what the turn queued and returns when there is something for the next one.
     pub(super) fn idle(&mut self) {
         let now_ns = host::mono_ns();

@@ -7,7 +7,7 @@ use super::disk::{Disk, FlushOrder};
 use super::memory::Memory;
 use crate::config::NodeMachine;
 use crate::core::{
-    CloseCause, ConnectionId, Effect, Effects, IoFault, MachineCounters, OperationId,
+    CloseCause, ConnectionId, Effect, Effects, IoFault, MachineCounters, OperationId, Parcel,
 };
 use crate::mailbox::{Bell, Mailboxes};
 use crate::sys::host;
@@ -78,7 +78,7 @@ pub(super) struct Machine<M> {
     pub(super) is_busy: bool,
 }
 
-impl<M> Machine<M> {
+impl<M: Parcel> Machine<M> {
     /// Carries out effects in their order, and empties them.
     pub(super) fn carry_out(&mut self, effects: &mut Effects<M>) {
         if effects.list.is_empty() {
@@ -260,9 +260,10 @@ impl<M> Machine<M> {
     }
 
     /// Refills what shards may mail: read once a turn, as only this shard makes it less.
-    pub(super) fn refresh_rooms(&self, effects: &mut Effects<M>) {
-        for (room, outbox) in effects.rooms.iter_mut().zip(&self.mailboxes.outboxes) {
+    pub(super) fn refresh_rooms(&mut self, effects: &mut Effects<M>) {
+        for (room, outbox) in effects.rooms.iter_mut().zip(&mut self.mailboxes.outboxes) {
             *room = outbox.room();
+            room.kept_bytes = outbox.kept_bytes();
             outbox.forget_room();
         }
     }

@@ -5,14 +5,14 @@ use super::answer;
 use super::connection::{Connection, Life, NEVER_NS};
 use super::input::Look;
 use super::machine::Machine;
-use crate::core::{CloseCause, ConnectionId};
+use crate::core::{CloseCause, ConnectionId, Parcel};
 use crate::sys::operation::{Held, Operation, SocketSlot};
 use crate::sys::ring::Completion;
 use std::sync::Arc;
 use wire::ErrorCode;
 use wire::header::FrameHeader;
 
-impl<M> Machine<M> {
+impl<M: Parcel> Machine<M> {
     /// Accepts on one of the listeners, until the shard is ending.
     pub(super) fn accept(&mut self, which: usize) {
         if !self.is_ending {

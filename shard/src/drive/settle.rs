@@ -3,7 +3,7 @@
 use super::Tag;
 use super::connection::{Connection, Life};
 use super::machine::Machine;
-use crate::core::ConnectionId;
+use crate::core::{ConnectionId, Parcel};
 use crate::sys::operation::Operation;
 
 /// How long a peer has to say goodbye after our last byte.
@@ -11,7 +11,7 @@ const LINGER_NS_MAX: u64 = 1_000_000_000;
 /// The same when the whole shard waits for it.
 const LINGER_STOPPED_NS_MAX: u64 = 50_000_000;
 
-impl<M> Machine<M> {
+impl<M: Parcel> Machine<M> {
     /// Settles every touched connection.
     pub(super) fn settle_touched(&mut self) {
         self.wake_dry();

@@ -17,7 +17,8 @@ pub fn mail() -> impl FnMut() {
         let (left, right) = shards.split_at_mut(1);
         let (outbox, inbox) = (&mut left[0].outboxes[1], &mut right[0].inboxes[0]);
         outbox.push(black_box([1; 4]));
-        outbox.end_turn(outbox.room());
+        let room = outbox.room().mails;
+        outbox.end_turn(room);
         black_box(inbox.pop());
         inbox.end_turn();
     }

@@ -54,7 +54,7 @@ fn a_full_mailbox_shows_no_room_and_its_writer_is_woken_when_there_is() {
             sit(seat, handle.clone(), move |_, event, effects| match event {
                 // No timer, no frame: only room that comes back brings the next turn.
                 Event::TurnEnd | Event::Started if me == ShardId(0) => {
-                    while next < COUNT && effects.room(ShardId(1)) > 0 {
+                    while next < COUNT && effects.room(ShardId(1)).mails > 0 {
                         effects.mail(ShardId(1), next);
                         next += 1;
                     }

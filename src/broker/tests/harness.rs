@@ -12,7 +12,7 @@ use crate::broker::post::MAILBOX_SLOTS;
 use crate::broker::settings::Settings;
 use bytes::Bytes;
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
-use shard::{ConnectionId, Core, Effect, Effects, Event, IoFault, Now, OperationId};
+use shard::{ConnectionId, Core, Effect, Effects, Event, IoFault, Now, OperationId, Parcel, Room};
 use sim::disk::SimDisk;
 use sim::node::plan_of;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -57,6 +57,8 @@ enum Ended {
 struct Seat {
     broker: Broker,
     mails: VecDeque<(ShardId, Mail)>,
+    /// What it has taken of each other's mail and is not done with.
+    kept_bytes: Vec<usize>,
     ended: VecDeque<Ended>,
     timers: BTreeSet<(u64, u64)>,
     connections: u32,
@@ -132,6 +134,7 @@ impl House {
             self.seats.push(Seat {
                 broker: Broker::new(settings, opened.store, catalogue.clone()),
                 mails: VecDeque::new(),
+                kept_bytes: Vec::new(),
                 ended: VecDeque::new(),
                 timers: BTreeSet::new(),
                 connections: 0,
@@ -188,6 +191,14 @@ impl House {
     /// Whether what the peer sends is not taken now.
     pub(crate) fn is_held(&self, peer: Peer) -> bool {
         self.seats[usize::from(peer.shard.0)].held.contains(&peer.connection)
+    }
+
+    /// Bytes of mail from one shard to another, on their way and kept there.
+    pub(crate) fn mail_bytes(&self, from: u16, to: u16) -> usize {
+        let reader = &self.seats[usize::from(to)];
+        let on_way = reader.mails.iter().filter(|(sender, _)| sender.0 == from);
+        let bytes = on_way.map(|(_, mail)| mail.bytes()).sum::<usize>();
+        bytes + reader.kept_bytes[usize::from(from)]
     }
 
     /// Sends a frame without records, and runs. The request id is the kind's number.
@@ -357,10 +368,15 @@ impl House {
     fn step(&mut self, seat: usize, event: Event<'_, Mail>) {
         let from = ShardId(u16::try_from(seat).expect("few shards"));
         for (room, other) in self.effects.rooms.iter_mut().zip(&self.seats) {
-            let waiting = other.mails.iter().filter(|(sender, _)| *sender == from).count();
-            *room = MAILBOX_SLOTS.saturating_sub(waiting);
+            let waiting = other.mails.iter().filter(|(sender, _)| *sender == from);
+            let (count, on_way_bytes) =
+                waiting.fold((0, 0), |(count, bytes), (_, mail)| (count + 1, bytes + mail.bytes()));
+            let kept_bytes = other.kept_bytes.get(seat).copied().unwrap_or(0);
+            let mails = MAILBOX_SLOTS.saturating_sub(count);
+            *room = Room { mails, on_way_bytes, kept_bytes };
         }
         self.seats[seat].broker.step(self.now, event, &mut self.effects);
+        self.seats[seat].kept_bytes.clone_from(&self.effects.kept_bytes);
         let list = std::mem::take(&mut self.effects.list);
         for effect in list {
             self.carry_out(seat, effect);

@@ -6,6 +6,7 @@ mod consume_flow;
 mod consume_walk;
 mod consumer;
 pub(crate) mod harness;
+mod mail_flow;
 mod offsets_flow;
 mod publish_flow;
 mod requests_flow;

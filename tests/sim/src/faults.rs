@@ -36,6 +36,8 @@ pub struct Faults {
     pub mail_delay_ns_max: u64,
     /// Slots of a mailbox, at most.
     pub mail_slots: usize,
+    /// Bytes of a mailbox.
+    pub mail_bytes: usize,
     /// The wall clock's drift against the monotonic one, in parts per million; a million less stands still.
     pub drift_ppm: i64,
     /// The storage limit is small enough to be reached.
@@ -75,6 +77,7 @@ impl Faults {
             output_bytes_max: random.one_of(&[16 << 20, 4 << 10]),
             mail_delay_ns_max: random.one_of(&[1_000, 3_000_000]),
             mail_slots: random.one_of(&[4096, 4096, 3100, 2056]),
+            mail_bytes: random.fork("mail").one_of(&[4 << 20, 4 << 20, 256 << 10, 64 << 10]),
             drift_ppm: random.one_of(&[0, 0, 0, 200, -200, 500_000, -1_000_000]),
             small_storage: random.chance(150),
             nacks: random.one_of(&[0, 0, 50]),

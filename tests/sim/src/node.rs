@@ -29,7 +29,7 @@ use defibus::broker::mail::Mail;
 use defibus::broker::post::MAILBOX_SLOTS;
 use defibus::broker::settings::Settings;
 use links::Links;
-use shard::{CloseCause, Core, Effect, Effects, Event, Now, OperationId};
+use shard::{CloseCause, Core, Effect, Effects, Event, Now, OperationId, Parcel, Room};
 use std::collections::BTreeMap;
 use storage::Store;
 use storage::plan::{FileName, Plan};
@@ -68,8 +68,10 @@ pub enum Input {
 struct Seat {
     broker: Broker,
     links: Links,
-    /// Mails on their way to each other shard.
-    mails: Vec<usize>,
+    /// Mails on their way to each other shard, and their bytes.
+    mails: Vec<(usize, usize)>,
+    /// Bytes of mails of each other shard that the broker has not done with.
+    kept_bytes: Vec<usize>,
     file_tasks: BTreeMap<OperationId, Plan>,
     /// What this shard last took the wall clock for.
     wall_ns: u64,
@@ -135,6 +137,8 @@ pub struct Node {
     store: StoreConfig,
     /// Bytes of requests that may wait on a shard.
     waiting_bytes_max: usize,
+    /// Bytes of each mailbox.
+    mail_bytes: usize,
 }
 
 impl std::fmt::Debug for Node {
@@ -183,6 +187,7 @@ impl Node {
             named: Vec::new(),
             store,
             waiting_bytes_max: Settings::new(ShardId(0), faults.shard_count).waiting_bytes_max,
+            mail_bytes: faults.mail_bytes,
         }
     }
 
@@ -217,6 +222,7 @@ impl Node {
         let shard_count = u16::try_from(self.disks.len()).expect("few shards");
         let mut settings = Settings::new(ShardId(0), shard_count);
         settings.node_id = 77;
+        settings.mailbox_bytes = self.mail_bytes;
         settings.record_bytes_max = self.store.record_bytes_max;
         let mut stores = Vec::new();
         for (number, disk) in (0..shard_count).zip(&mut self.disks) {
@@ -245,7 +251,8 @@ impl Node {
             self.seats.push(Seat {
                 broker: Broker::new(settings, opened.store, catalogue.clone()),
                 links: Links::default(),
-                mails: vec![0; usize::from(shard_count)],
+                mails: vec![(0, 0); usize::from(shard_count)],
+                kept_bytes: vec![0; usize::from(shard_count)],
                 file_tasks: BTreeMap::new(),
                 wall_ns,
                 stopped: false,
@@ -311,7 +318,8 @@ impl Node {
         }
         let fate = self.take_turn(shard, input, world);
         let broker = &self.seats[index(shard)].broker;
-        self.reports[index(shard)].turned(broker.store(), broker.waiting_bytes());
+        let mail_bytes = self.mail_bytes_of(shard);
+        self.reports[index(shard)].turned(broker.store(), broker.waiting_bytes(), mail_bytes);
         fate
     }
 
@@ -334,7 +342,9 @@ impl Node {
             Input::Deadline(link) => self.take_deadline(shard, link, world),
             Input::Closed(link) => self.take_closed(shard, link, world),
             Input::Mail(from, mail) => {
-                self.seats[index(from)].mails[index(shard)] -= 1;
+                let (count, bytes) = &mut self.seats[index(from)].mails[index(shard)];
+                *count -= 1;
+                *bytes -= mail.bytes();
                 self.step(shard, Event::Mail { from, mail: *mail }, world)
             }
             Input::Timer(token) => self.step(shard, Event::Timer { token }, world),
@@ -357,6 +367,7 @@ impl Node {
         seat.wall_ns = seat.wall_ns.max(world.wall_ns);
         let now = Now { mono_ns: world.now_ns, wall_ns: seat.wall_ns };
         seat.broker.step(now, event, &mut effects);
+        seat.kept_bytes.clone_from(&effects.kept_bytes);
         let mut fate = Fate::Runs;
         let bytes = std::mem::take(&mut effects.bytes);
         for effect in effects.list.drain(..) {
@@ -395,7 +406,10 @@ impl Node {
             Effect::Hold { connection } => self.hold(shard, connection),
             Effect::Resume { connection } => self.resume(shard, connection, world),
             Effect::Mail { to, mail } => {
-                self.seats[index(shard)].mails[index(to)] += 1;
+                let (count, bytes) = &mut self.seats[index(shard)].mails[index(to)];
+                *count += 1;
+                *bytes += mail.bytes();
+                self.reports[index(shard)].mailed(mail.bytes());
                 world.mail(shard, to, mail);
             }
             Effect::Arm { token, at_ns } => world.timer(shard, token, at_ns),
@@ -415,13 +429,26 @@ impl Node {
         Fate::Runs
     }
 
-    fn rooms_of(&self, shard: ShardId, world: &mut Schedule) -> Vec<usize> {
-        let slots = world.faults.mail_slots;
+    fn rooms_of(&self, shard: ShardId, world: &mut Schedule) -> Vec<Room> {
+        let (slots, bytes_max) = (world.faults.mail_slots, self.mail_bytes);
+        let room = |((count, bytes), other): (&(usize, usize), &Seat)| Room {
+            mails: slots.saturating_sub(*count),
+            on_way_bytes: *bytes,
+            kept_bytes: other.kept_bytes[index(shard)],
+        };
         let mails = &self.seats[index(shard)].mails;
-        let rooms = mails.iter().map(|mails| slots.saturating_sub(*mails)).collect::<Vec<_>>();
-        world.fired.full_mailboxes +=
-            u64::from(rooms.iter().any(|room| *room <= MAILBOX_SLOTS / 2));
+        let rooms = mails.iter().zip(&self.seats).map(room).collect::<Vec<_>>();
+        let is_full = |room: &Room| room.mails <= MAILBOX_SLOTS / 2;
+        let is_laden = |room: &Room| room.on_way_bytes + room.kept_bytes >= bytes_max / 2;
+        world.fired.full_mailboxes += u64::from(rooms.iter().any(is_full));
+        world.fired.laden_mailboxes += u64::from(rooms.iter().any(is_laden));
         rooms
+    }
+
+    /// The most bytes of mail from this shard to another, on their way and kept there.
+    fn mail_bytes_of(&self, shard: ShardId) -> usize {
+        let mails = self.seats[index(shard)].mails.iter().zip(&self.seats);
+        mails.map(|((_, bytes), other)| bytes + other.kept_bytes[index(shard)]).max().unwrap_or(0)
     }
 
     /// A shard that stopped has no connections any more.

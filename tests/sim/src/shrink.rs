@@ -49,13 +49,14 @@ pub fn milder(start: Faults, tries_max: u32, fails: impl FnMut(&Faults) -> bool)
 }
 
 /// Each takes one lasting trouble away.
-const CALMS: [fn(&mut Faults); 11] = [
+const CALMS: [fn(&mut Faults); 12] = [
     |weather| weather.aftermath = None,
     |weather| weather.pieces = 0,
     |weather| weather.nacks = 0,
     |weather| weather.small_storage = false,
     |weather| weather.drift_ppm = 0,
     |weather| weather.mail_slots = 4096,
+    |weather| weather.mail_bytes = 4 << 20,
     |weather| weather.mail_delay_ns_max = 1_000,
     |weather| weather.network_delay_ns_max = 20_000,
     |weather| weather.disk_delay_ns_max = 50_000,

@@ -55,6 +55,7 @@ counts! {
     stalls: "network: peer stopped reading",
     slow_consumers: "network: closed as slow consumer",
     full_mailboxes: "mailbox: no room for a client's frame",
+    laden_mailboxes: "mailbox: too many bytes for a client's frame",
     clock_leaps: "clock: leap ahead",
     clock_returns: "clock: leap back",
     clock_drifts: "clock: seed with drift",

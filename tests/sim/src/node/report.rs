@@ -16,8 +16,19 @@ pub(super) struct Report {
     /// Exclusive end of what recovery found and the damaged ranges it met, until it is told.
     found: Option<(u64, usize)>,
     /// The most that was held at once, and whether that is news.
-    most_held: (Held, usize),
+    most: Most,
     is_news: bool,
+    /// The largest mail, in bytes.
+    mail_bytes_max: usize,
+}
+
+/// The most of each part, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Most {
+    held: Held,
+    waiting_bytes: usize,
+    /// To one other shard.
+    mail_bytes: usize,
 }
 
 impl Report {
@@ -27,17 +38,23 @@ impl Report {
     }
 
     /// A turn of the shard is over.
-    pub(super) fn turned(&mut self, store: &Store, waiting_bytes: usize) {
+    pub(super) fn turned(&mut self, store: &Store, waiting_bytes: usize, mail_bytes: usize) {
         self.synced_end = self.synced_end.max(store.durable_end().0);
-        let (held, (before, waiting_before)) = (store.held(), self.most_held);
-        let most = Held {
-            batches: held.batches.max(before.batches),
-            read_back: held.read_back.max(before.read_back),
-            memory_topics: held.memory_topics.max(before.memory_topics),
+        let (now, before) = (store.held(), self.most);
+        let held = Held {
+            batches: now.batches.max(before.held.batches),
+            read_back: now.read_back.max(before.held.read_back),
+            memory_topics: now.memory_topics.max(before.held.memory_topics),
         };
-        let most_held = (most, waiting_bytes.max(waiting_before));
-        self.is_news |= most_held != self.most_held;
-        self.most_held = most_held;
+        let waiting_bytes = waiting_bytes.max(before.waiting_bytes);
+        let mail_bytes = mail_bytes.max(before.mail_bytes);
+        self.most = Most { held, waiting_bytes, mail_bytes };
+        self.is_news |= self.most != before;
+    }
+
+    /// The shard wrote a mail of so many bytes.
+    pub(super) fn mailed(&mut self, bytes: usize) {
+        self.mail_bytes_max = self.mail_bytes_max.max(bytes);
     }
 }
 
@@ -75,7 +92,9 @@ impl Node {
         if !std::mem::take(&mut report.is_news) {
             return;
         }
-        let (held, waiting_bytes) = report.most_held;
+        let Most { held, waiting_bytes, mail_bytes } = report.most;
+        // One mail may be taken for the last byte of room.
+        let mail_bytes_max = self.mail_bytes + report.mail_bytes_max;
         let most = Held::most(&self.store);
         let part = |what, bytes: usize, bytes_max: usize| Holding {
             what,
@@ -87,6 +106,7 @@ impl Node {
             part("what was read back", held.read_back, most.read_back),
             part("records of memory topics", held.memory_topics, most.memory_topics),
             part("waiting requests", waiting_bytes, self.waiting_bytes_max),
+            part("mail to another shard", mail_bytes, mail_bytes_max),
         ];
         oracle.saw(&Observation::Holds { shard, parts });
     }
