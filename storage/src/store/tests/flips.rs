@@ -54,6 +54,44 @@ impl Sound {
         Self { config, disk, wall_ns: house.wall_ns, places, batches }
     }
 
+    /// A log of a few small batches, one of them behind its snapshot: it opens in no time.
+    fn small() -> Self {
+        const BYTES: u64 = 72 * 1024;
+        let config = StoreConfig {
+            segment_bytes: BYTES,
+            record_bytes_max: 1024,
+            batch_bytes_max: 4096,
+            recent_bytes_max: 0,
+            ..config()
+        };
+        let mut house = House::with_queue(&config);
+        let mut batches = BTreeMap::new();
+        for round in 0..3 {
+            let index = house.store.log.appended_end();
+            let offset = house.publish(QUEUE, 1, 100).first_offset.0;
+            batches.insert(index, Offsets::from([(QUEUE, offset)]));
+            house.turns(2);
+            if round == 1 {
+                house.store.snapshots.wanted = Some(LogIndex(0));
+                house.turns(20);
+            }
+        }
+        let disk = house.disk.clone();
+        let places = house.store.segments.hot.iter().flat_map(|hot| hot.batches.clone()).collect();
+        Self { config, disk, wall_ns: house.wall_ns, places, batches }
+    }
+
+    /// Flips each byte of a range, one after another; what is lost at most is the batch that was hit.
+    fn flip_each(&self, file: FileName, range: std::ops::Range<usize>) {
+        let all = self.all();
+        for at in range {
+            let mut disk = self.disk.clone();
+            disk.files.get_mut(&file).expect("there")[at] ^= 0x11;
+            let lost: Offsets = all.difference(&self.served(disk)).copied().collect();
+            assert!(lost.is_subset(&self.held_at(file, at)), "{file}, byte {at}: {lost:?}");
+        }
+    }
+
     fn all(&self) -> Offsets {
         self.batches.values().flatten().copied().collect()
     }
@@ -144,6 +182,38 @@ fn a_flipped_byte_of_any_file_is_found_and_nothing_else_is_lost() {
         for at in some(start..start + 200, 6) {
             sound.check(FileName::Segment(place.segment), at);
         }
+    }
+}
+
+#[test]
+fn any_byte_of_a_superblock_may_rot() {
+    let sound = Sound::small();
+    let bytes = sound.disk.files[&FileName::Superblock].len();
+    sound.flip_each(FileName::Superblock, 0..bytes);
+}
+
+#[test]
+fn any_byte_of_a_snapshot_may_rot() {
+    let sound = Sound::small();
+    let newest = sound.disk.files.iter().rfind(|(file, _)| matches!(file, FileName::Snapshot(_)));
+    let (file, bytes) = newest.expect("one was taken");
+    sound.flip_each(*file, 0..bytes.len());
+}
+
+#[test]
+fn any_byte_of_a_segments_header_may_rot() {
+    let sound = Sound::small();
+    sound.flip_each(FileName::Segment(sound.places[0].segment), 0..8192);
+}
+
+#[test]
+fn any_byte_of_a_batchs_header_costs_that_batch_at_most() {
+    let sound = Sound::small();
+    for place in &sound.places {
+        let file = FileName::Segment(place.segment);
+        let start = place.position as usize;
+        let header = BatchHeader::decode(&sound.disk.files[&file][start..]).expect("sound");
+        sound.flip_each(file, start..start + header.body_start);
     }
 }
 
