@@ -173,6 +173,12 @@ impl ShardDir {
         opened.map_err(|error| FileFault::of(&error))
     }
 
+    /// Waits, before a read that failed is tried again. At a start only: no shard runs yet.
+    #[expect(clippy::disallowed_methods, reason = "nothing else is to be done at a start")]
+    pub fn pause(&mut self, span_ns: u64) {
+        std::thread::sleep(std::time::Duration::from_nanos(span_ns));
+    }
+
     /// Free bytes of the filesystem.
     ///
     /// # Errors

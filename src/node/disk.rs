@@ -49,6 +49,10 @@ impl Disk for ShardDisk<'_> {
     fn free_bytes(&mut self) -> Result<u64, DiskFault> {
         self.0.free_bytes().map_err(fault_of)
     }
+
+    fn pause(&mut self, span_ns: u64) {
+        self.0.pause(span_ns);
+    }
 }
 
 fn fault_of(fault: FileFault) -> DiskFault {

@@ -134,6 +134,8 @@ pub trait Disk {
     fn apply(&mut self, plan: &Plan) -> Result<(), DiskFault>;
     /// Free bytes of the filesystem.
     fn free_bytes(&mut self) -> Result<u64, DiskFault>;
+    /// Waits for so many nanoseconds before a read is tried again. A disk that only time changes need not.
+    fn pause(&mut self, _span_ns: u64) {}
 }
 
 /// A disk that is read and never written: tasks are done at once, and nothing comes of them.
@@ -162,6 +164,10 @@ impl Disk for Unwritten<'_> {
 
     fn free_bytes(&mut self) -> Result<u64, DiskFault> {
         self.0.free_bytes()
+    }
+
+    fn pause(&mut self, span_ns: u64) {
+        self.0.pause(span_ns);
     }
 }
 

@@ -23,11 +23,13 @@ pub(crate) struct FakeDisk {
     pub(crate) bytes_max: u64,
     /// Blocks whose reading fails: file and block number.
     pub(crate) unreadable: BTreeSet<(FileName, u64)>,
+    /// No read succeeds before so many nanoseconds were waited.
+    pub(crate) away_ns: u64,
 }
 
 impl FakeDisk {
     pub(crate) fn new() -> Self {
-        Self { files: BTreeMap::new(), bytes_max: 1 << 30, unreadable: BTreeSet::new() }
+        Self { files: BTreeMap::new(), bytes_max: 1 << 30, unreadable: BTreeSet::new(), away_ns: 0 }
     }
 
     /// Carries out a plan whole; what it wrote is synced.
@@ -149,7 +151,9 @@ impl Disk for FakeDisk {
         let from = usize::try_from(position).expect("small");
         let bytes = contents.get(from..from + into.len()).ok_or(DiskFault::Short)?;
         let blocks = position / COPY as u64..(position + into.len() as u64).div_ceil(COPY as u64);
-        if blocks.into_iter().any(|block| self.unreadable.contains(&(file, block))) {
+        if self.away_ns > 0
+            || blocks.into_iter().any(|block| self.unreadable.contains(&(file, block)))
+        {
             return Err(DiskFault::Errno(5));
         }
         into.copy_from_slice(bytes);
@@ -184,5 +188,9 @@ impl Disk for FakeDisk {
 
     fn free_bytes(&mut self) -> Result<u64, DiskFault> {
         Ok(self.bytes_max.saturating_sub(self.used_bytes()))
+    }
+
+    fn pause(&mut self, span_ns: u64) {
+        self.away_ns = self.away_ns.saturating_sub(span_ns);
     }
 }

@@ -6,11 +6,14 @@
 //! 3. What damage may have taken is left out for ever: a queue without a later
 //!    section goes on 2^20 offsets later, so no offset gets a second meaning.
 //!
+//! A read that fails for a moment is tried again (`patience`): what it hides is there.
+//!
 //! Only 2. depends on the log's length, and only on its part after the snapshot.
 
 use super::cooling::Cooling;
 use super::findings::Findings;
 use super::notes::Notes;
+use super::patience::Patient;
 use super::reader::Reader;
 use super::retention::Sweep;
 use super::scrub::Scrub;
@@ -65,6 +68,7 @@ impl Store {
         wall_ns: u64,
         accept_loss: bool,
     ) -> Result<Opened, OpenError> {
+        let disk: &mut dyn Disk = &mut Patient::new(disk);
         let (numbers, contents) = load_snapshot(config, disk)?;
         let from = contents.from;
         let mut replay = Replay::new(contents);

@@ -56,9 +56,9 @@ pub struct Removal {
 }
 
 impl Removal {
-    /// Whether one more segment would have been more than the log may have.
+    /// Whether one more segment, beside one that is being made, would have been more than the log may have.
     pub fn fills_up(&self, log_bytes_max: u64) -> bool {
-        self.segments_bytes + self.segment_bytes > log_bytes_max
+        self.segments_bytes + 2 * self.segment_bytes > log_bytes_max
     }
 }
 
@@ -89,6 +89,8 @@ pub struct SimDisk {
     harmed_heads: BTreeSet<u64>,
     /// Writes of a start until the process ends within it.
     writes_left: Option<u64>,
+    /// Reads of a start fail by chance, until it has waited so long.
+    shaky_ns: u64,
     /// What was removed, until it is told.
     pub removals: Vec<Removal>,
     /// Where a start's chance comes from.
@@ -115,6 +117,7 @@ impl SimDisk {
             rot: BTreeSet::new(),
             harmed_heads: BTreeSet::new(),
             writes_left: None,
+            shaky_ns: 0,
             removals: Vec::new(),
             random,
             fired: Fired::default(),
@@ -168,6 +171,11 @@ impl SimDisk {
     /// The next start ends after so many of its writes.
     pub fn end_start_after(&mut self, writes: u64) {
         self.writes_left = Some(writes);
+    }
+
+    /// Reads of the next start fail by chance, for so many nanoseconds.
+    pub fn shake_start(&mut self, span_ns: u64) {
+        self.shaky_ns = span_ns;
     }
 
     /// Whether a start was to end early and did.
@@ -224,7 +232,7 @@ impl SimDisk {
         let has_room = self.has_room(bytes);
         // What a full disk leaves of a file is short.
         let bytes = if has_room { bytes } else { self.random.below(bytes / 4096) * 4096 };
-        self.files.insert(FileName::Segment(segment), File::of_zeroes(bytes));
+        self.put(FileName::Segment(segment), File::of_zeroes(bytes));
         if has_room { Ok(()) } else { Err(DiskFault::NoSpace) }
     }
 
@@ -234,10 +242,15 @@ impl SimDisk {
         }
         let mut new = File::default();
         new.write(0, bytes);
-        self.files.insert(file, new);
-        self.end_rot(file, &(0..u64::MAX));
-        self.unreadable.retain(|(bad, _)| *bad != file);
+        self.put(file, new);
         Ok(())
+    }
+
+    /// A new file under this name: nothing of an old one is left.
+    fn put(&mut self, name: FileName, file: File) {
+        self.files.insert(name, file);
+        self.end_rot(name, &(0..u64::MAX));
+        self.unreadable.retain(|(bad, _)| *bad != name);
     }
 
     fn remove(&mut self, file: FileName) {
@@ -323,6 +336,10 @@ impl Disk for SimDisk {
     }
 
     fn read(&mut self, file: FileName, position: u64, into: &mut [u8]) -> Result<(), DiskFault> {
+        if self.shaky_ns > 0 && self.random.chance(700) {
+            self.fired.shaky_reads += 1;
+            return Err(DiskFault::Errno(EIO));
+        }
         self.read_medium(file, position, into)
     }
 
@@ -344,5 +361,32 @@ impl Disk for SimDisk {
 
     fn free_bytes(&mut self) -> Result<u64, DiskFault> {
         Ok(self.bytes_max.saturating_sub(self.used_bytes()))
+    }
+
+    fn pause(&mut self, span_ns: u64) {
+        self.shaky_ns = self.shaky_ns.saturating_sub(span_ns);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_prepared_again_has_nothing_of_what_rotted_there() {
+        let mut disk = SimDisk::new();
+        let segment = FileName::Segment(1);
+        disk.prepare(1, 1 << 20).expect("room");
+        disk.write_batch(1, 8192, &[1; BLOCK_BYTES]);
+        disk.sync_batch(1);
+        disk.note_rot(segment, 8192);
+        disk.unreadable.insert((segment, 8192));
+        assert_eq!(disk.rot.len(), 1);
+        assert!(disk.read_running(segment, 8192, &mut [0; BLOCK_BYTES]).is_err());
+        disk.prepare(1, 1 << 20).expect("room");
+        assert!(disk.rot.is_empty());
+        let mut read = [1; BLOCK_BYTES];
+        disk.read_running(segment, 8192, &mut read).expect("readable");
+        assert_eq!(read, [0; BLOCK_BYTES]);
     }
 }

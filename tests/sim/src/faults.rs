@@ -11,6 +11,8 @@ use crate::random::Random;
 pub use fired::Fired;
 pub use strike::{Damage, Deaf, FlushFault, Misfortune, Strike};
 
+/// A storage limit that no run reaches.
+pub(crate) const ROOMY_LOG_BYTES: u64 = 1 << 40;
 pub(crate) const MILLISECOND_NS: u64 = 1_000_000;
 
 /// One seed's weather. Chances are per thousand.
@@ -40,8 +42,8 @@ pub struct Faults {
     pub mail_bytes: usize,
     /// The wall clock's drift against the monotonic one, in parts per million; a million less stands still.
     pub drift_ppm: i64,
-    /// The storage limit is small enough to be reached.
-    pub small_storage: bool,
+    /// All segments of a shard, in bytes: where it is little, the limit is reached.
+    pub log_bytes_max: u64,
     /// Consumers that refuse a record now and then.
     pub nacks: u64,
     /// How much of the work is done, in percent.
@@ -79,7 +81,7 @@ impl Faults {
             mail_slots: random.one_of(&[4096, 4096, 3100, 2056]),
             mail_bytes: random.fork("mail").one_of(&[4 << 20, 4 << 20, 256 << 10, 64 << 10]),
             drift_ppm: random.one_of(&[0, 0, 0, 200, -200, 500_000, -1_000_000]),
-            small_storage: random.chance(150),
+            log_bytes_max: if random.chance(150) { 12 << 20 } else { ROOMY_LOG_BYTES },
             nacks: random.one_of(&[0, 0, 50]),
             work_percent: 100,
             body_bytes_max: random.fork("bodies").one_of(&[600, 600, 600, 600, 12_000]),

@@ -161,7 +161,7 @@ impl Node {
             recent_bytes_max: if faults.has_damage() { 64 << 10 } else { 1 << 20 },
             read_cache_bytes_max: 1 << 20,
             memory_bytes_max: 4 << 20,
-            log_bytes_max: if faults.small_storage { 12 * MIB } else { 1 << 40 },
+            log_bytes_max: faults.log_bytes_max,
             retention_ns: 72 * 3_600_000_000_000,
             prepared_segments: 2,
             snapshot_log_bytes: 256 << 10,
@@ -289,6 +289,12 @@ impl Node {
     pub fn end_start_after(&mut self, writes: u64, random: &mut Random) {
         let shard = random.index(self.disks.len());
         self.disks[shard].end_start_after(writes);
+    }
+
+    /// Reads of the next start fail by chance, on some shard.
+    pub fn shake_start(&mut self, span_ns: u64, random: &mut Random) {
+        let shard = random.index(self.disks.len());
+        self.disks[shard].shake_start(span_ns);
     }
 
     /// The process is gone. `is_power`: the drive's cache is lost, too, by chance.

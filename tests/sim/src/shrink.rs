@@ -3,7 +3,7 @@
 //! First whole kinds of strikes are left out, then halves, quarters and single ones;
 //! then each lasting trouble is taken away; then there is less work. Bounded by reruns.
 
-use crate::faults::{Faults, Strike};
+use crate::faults::{Faults, ROOMY_LOG_BYTES, Strike};
 use crate::oracle::Violation;
 use crate::{Outcome, run_in};
 use std::mem::discriminant;
@@ -53,7 +53,7 @@ const CALMS: [fn(&mut Faults); 12] = [
     |weather| weather.aftermath = None,
     |weather| weather.pieces = 0,
     |weather| weather.nacks = 0,
-    |weather| weather.small_storage = false,
+    |weather| weather.log_bytes_max = ROOMY_LOG_BYTES,
     |weather| weather.drift_ppm = 0,
     |weather| weather.mail_slots = 4096,
     |weather| weather.mail_bytes = 4 << 20,

@@ -147,3 +147,26 @@ fn a_segment_that_is_none_any_more_is_a_gap_that_ends() {
         assert_eq!(has_index, !without_index, "none is made of what may be put back");
     }
 }
+
+#[test]
+fn reads_that_fail_for_a_moment_at_a_start_hide_nothing() {
+    let mut house = House::with_queue(&config());
+    house.publish(QUEUE, 3, 10);
+    house.turn();
+    snapshot(&mut house);
+    house.publish(QUEUE, 2, 10);
+    house.turn();
+    house.disk.away_ns = 3 * SECOND;
+    let mut house = house.restart();
+    assert_eq!(house.report.damaged, []);
+    assert_eq!(house.read_all(QUEUE, Offset(0)), ((0..5).collect(), vec![]));
+    // The control: for longer than a start has patience. It changes nothing, and a later one finds all.
+    house.disk.away_ns = 4 * SECOND;
+    let before = house.disk.files.clone();
+    let refused = Store::open(&house.config, &mut house.disk, house.wall_ns, false);
+    assert!(matches!(refused, Err(OpenError::Damaged { .. })), "{refused:?}");
+    assert_eq!(house.disk.files, before);
+    house.disk.away_ns = 0;
+    let mut house = house.restart();
+    assert_eq!(house.read_all(QUEUE, Offset(0)), ((0..5).collect(), vec![]));
+}

@@ -87,7 +87,7 @@ impl SimDisk {
                 _ => {
                     let part = random.below(bytes / 4096) * 4096;
                     let file = super::File::of_zeroes(part);
-                    self.files.insert(FileName::Segment(*segment), file);
+                    self.put(FileName::Segment(*segment), file);
                 }
             },
             Plan::Replace { .. } | Plan::Remove { .. } => {

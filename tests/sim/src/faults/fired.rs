@@ -40,6 +40,7 @@ counts! {
     sync_errors: "disk: EIO on fdatasync",
     task_errors: "disk: EIO on a file task",
     read_errors: "disk: EIO on read, while running",
+    shaky_reads: "disk: EIO on read, at a start",
     bad_sectors: "disk: sector unreadable for good",
     flipped_bits: "disk: bit flipped",
     lost_writes: "disk: write lost, though synced",

@@ -14,6 +14,8 @@ pub enum Misfortune {
     ProcessDeath(u64),
     /// As a power loss, and the next start ends after so many writes of its own.
     RecoveryCrash(u64),
+    /// As a power loss, and reads of the next start fail by chance, for so many nanoseconds.
+    ShakyStart(u64),
     /// The process is asked to end.
     Shutdown,
     /// Nothing of the node runs, for so many nanoseconds.
@@ -126,6 +128,8 @@ const KINDS: &[Kind] = &[
     ("power", 650, 4, |random| Misfortune::PowerLoss(random.below(20))),
     ("death", 400, 3, |random| Misfortune::ProcessDeath(random.below(20))),
     ("recovery", 150, 2, |random| Misfortune::RecoveryCrash(random.below(6))),
+    // Shorter than a start's patience.
+    ("shaky", 150, 2, |random| Misfortune::ShakyStart(span(random, 10, 3_000))),
     ("shutdown", 200, 1, |_| Misfortune::Shutdown),
     ("pause", 150, 2, |random| Misfortune::Pause(span(random, 50, 30_000))),
     ("flush", 150, 2, |random| {

@@ -23,6 +23,11 @@ impl World {
                     self.node.end_start_after(writes, &mut self.schedule.drive);
                 }
             }
+            Misfortune::ShakyStart(span_ns) => {
+                if self.plan_crash(0, true) {
+                    self.node.shake_start(span_ns, &mut self.schedule.drive);
+                }
+            }
             Misfortune::Shutdown => self.shut_down(),
             Misfortune::Pause(span_ns) => self.pause(span_ns),
             Misfortune::FlushError(fault) => self.node.flush_fault = Some(fault),
