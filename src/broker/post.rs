@@ -14,8 +14,8 @@
 //! bounded by what was let in: asks are refused while anything waits.
 //!
 //! What carries records is never control. So to each shard at most half of the bytes and
-//! one mail are on their way, frames that are kept over there counted in, beside control's
-//! few: `MAIL_BYTES_MAX`. A frame that is kept waits for a disk or for the way back, which
+//! one mail are on their way, and half and a frame are kept over there, control's few
+//! included: `MAIL_BYTES_MAX`. A frame that is kept waits for a disk or for the way back, which
 //! is read always: no two shards wait for each other.
 
 use super::mail::Mail;
@@ -28,7 +28,7 @@ pub const MAILBOX_SLOTS: usize = 4096;
 /// Bytes of a mailbox between two shards, in the sense of the drawing above.
 pub const MAILBOX_BYTES: usize = 4 << 20;
 /// The most bytes of mail from one shard to another, on its way and kept there.
-pub const MAIL_BYTES_MAX: usize = MAILBOX_BYTES + wire::limits::FRAME_BYTES_MAX;
+pub const MAIL_BYTES_MAX: usize = MAILBOX_BYTES + 2 * wire::limits::FRAME_BYTES_MAX;
 /// Control mails that may wait for one shard; more is a defect.
 const WAITING_MAX: usize = 1 << 20;
 

@@ -93,8 +93,8 @@ impl Node {
             return;
         }
         let Most { held, waiting_bytes, mail_bytes } = report.most;
-        // One mail may be taken for the last byte of room.
-        let mail_bytes_max = self.mail_bytes + report.mail_bytes_max;
+        // For the last byte of room one mail may be sent, and one frame more be kept.
+        let mail_bytes_max = self.mail_bytes + 2 * report.mail_bytes_max;
         let most = Held::most(&self.store);
         let part = |what, bytes: usize, bytes_max: usize| Holding {
             what,
