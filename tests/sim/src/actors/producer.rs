@@ -395,7 +395,10 @@ impl Actor for Producer {
     }
 
     fn is_done(&self) -> bool {
-        let waits = self.streams.values().any(|stream| !stream.in_flight.is_empty());
+        let is_owed = |stream: &Stream| !stream.in_flight.is_empty();
+        // What a new epoch left in doubt may be accepted yet, as long as its connection lives.
+        let may_hear = |line: &Line| !line.asked.is_empty();
+        let waits = self.streams.values().any(is_owed) || self.lines.iter().any(may_hear);
         self.is_counted && self.sections_left == 0 && !waits
     }
 }
