@@ -87,6 +87,10 @@ impl Faults {
             body_bytes_max: random.fork("bodies").one_of(&[600, 600, 600, 600, 12_000]),
             aftermath: random.one_of(&AFTERMATHS),
         };
+        if faults.log_bytes_max < ROOMY_LOG_BYTES {
+            // Some so small that retention leaves nothing an older snapshot could be replayed from.
+            faults.log_bytes_max = random.fork("log").one_of(&[5 << 20, 6 << 20, 12 << 20]);
+        }
         (faults.strikes, faults.heal_ns) = strike::plan(random, faults.heal_ns);
         // A drive that lies strikes alone, see `strike::damages`.
         let is_lie = |damage: Damage| matches!(damage, Damage::LostWrite | Damage::Misdirected);

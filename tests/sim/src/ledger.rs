@@ -57,6 +57,8 @@ pub struct Ledger {
     served: BTreeMap<&'static str, BTreeSet<RecordId>>,
     /// What each group got before its position was moved back.
     served_before_reset: BTreeMap<&'static str, BTreeSet<RecordId>>,
+    /// Where each group began on a queue, with its first lease.
+    begun: BTreeMap<(&'static str, QueueId), u64>,
     /// What each group was told is gone; a receipt may come later than that.
     gaps: BTreeMap<&'static str, Vec<Wound>>,
 }
@@ -109,13 +111,20 @@ impl Ledger {
         holds(&self.damaged, queue, offset)
     }
 
-    /// A record accepted that a group has neither got nor been told of: queue, offset, record.
+    /// A record accepted that a group has neither got nor been told of: queue, offset, record. It need not be told of
+    /// what retention took before it began, nor of what it had got before it was moved back: it begins at what is there.
     pub fn missing(&self, group: &str, topic: TopicId) -> Option<(QueueId, u64, RecordId)> {
         let served = self.served.get(group);
         let of_topic = (QueueId::new(topic, 0), 0)..=(QueueId::new(topic, u16::MAX), u64::MAX);
         let gaps = self.gaps.get(group).map_or(&[][..], Vec::as_slice);
+        let before = self.served_before_reset.get(group);
         let is_missing = |(queue, offset): (QueueId, u64), record: &RecordId| {
-            !served.is_some_and(|got| got.contains(record)) && !holds(gaps, queue, offset)
+            let is_gone = offset < self.retained.get(&queue).copied().unwrap_or(0);
+            let begun = self.begun.get(&(group, queue)).copied().unwrap_or(0);
+            let had = offset < begun || before.is_some_and(|got| got.contains(record));
+            !(served.is_some_and(|got| got.contains(record))
+                || (is_gone && had)
+                || holds(gaps, queue, offset))
         };
         let mut accepted = self.accepted.range(of_topic);
         let missing = accepted.find(|(place, record)| is_missing(**place, record));
@@ -157,6 +166,9 @@ impl Ledger {
             Observation::Served { to: Audience::Group(group), record: Some(record), .. } => {
                 self.served.entry(group).or_default().insert(record);
             }
+            Observation::Assigned { group, queue, floor, .. } => {
+                self.begun.entry((group, queue)).or_insert(floor);
+            }
             Observation::Gap { to, queue, ref range, reason } => {
                 self.note_gap(to, queue, range.clone(), reason);
             }
@@ -171,7 +183,6 @@ impl Ledger {
             | Observation::Served { .. }
             | Observation::Read { .. }
             | Observation::Deleted { .. }
-            | Observation::Assigned { .. }
             | Observation::AckSent { .. }
             | Observation::AckTaken { .. }
             | Observation::Replied { .. }
