@@ -53,7 +53,7 @@ pub const KEYS: &[Key] = &[
     key(
         "limits.output_bytes",
         Number,
-        "bytes queued to one connection before it is a slow consumer",
+        "bytes queued to one connection before it is a slow consumer; the kernel has at most 128 KiB more than the peer's window",
     ),
     key(
         "limits.output_total_bytes",

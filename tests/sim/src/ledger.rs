@@ -57,6 +57,8 @@ pub struct Ledger {
     served: BTreeMap<&'static str, BTreeSet<RecordId>>,
     /// What each group got before its position was moved back.
     served_before_reset: BTreeMap<&'static str, BTreeSet<RecordId>>,
+    /// Groups whose position on a topic an operator moved back.
+    moved: BTreeSet<(&'static str, TopicId)>,
     /// Where each group began on a queue, with its first lease.
     begun: BTreeMap<(&'static str, QueueId), u64>,
     /// What each group was told is gone; a receipt may come later than that.
@@ -112,18 +114,17 @@ impl Ledger {
     }
 
     /// A record accepted that a group has neither got nor been told of: queue, offset, record. It need not be told of
-    /// what retention took before it began, nor of what it had got before it was moved back: it begins at what is there.
+    /// what retention took before it began or was moved back: it begins at what is there.
     pub fn missing(&self, group: &str, topic: TopicId) -> Option<(QueueId, u64, RecordId)> {
         let served = self.served.get(group);
         let of_topic = (QueueId::new(topic, 0), 0)..=(QueueId::new(topic, u16::MAX), u64::MAX);
         let gaps = self.gaps.get(group).map_or(&[][..], Vec::as_slice);
-        let before = self.served_before_reset.get(group);
+        let is_moved = self.moved.contains(&(group, topic));
         let is_missing = |(queue, offset): (QueueId, u64), record: &RecordId| {
             let is_gone = offset < self.retained.get(&queue).copied().unwrap_or(0);
             let begun = self.begun.get(&(group, queue)).copied().unwrap_or(0);
-            let had = offset < begun || before.is_some_and(|got| got.contains(record));
             !(served.is_some_and(|got| got.contains(record))
-                || (is_gone && had)
+                || (is_gone && (is_moved || offset < begun))
                 || holds(gaps, queue, offset))
         };
         let mut accepted = self.accepted.range(of_topic);
@@ -207,6 +208,7 @@ impl Ledger {
 
     /// A reset was asked for. Not when it is known to be done: by then it may have got records anew. Until it is done it is asked again.
     fn forget_served(&mut self, group: &'static str, topic: TopicId) {
+        self.moved.insert((group, topic));
         let records = &self.records;
         let is_of_it =
             |record: &RecordId| records.get(record).is_some_and(|fact| fact.queue.topic() == topic);

@@ -79,6 +79,8 @@ pub struct Schedule {
     calendar: BTreeMap<(u64, u64), Happening>,
     count: u64,
     mail_ns: BTreeMap<(ShardId, ShardId), u64>,
+    /// When a shard's last file task is done.
+    task_ns: BTreeMap<ShardId, u64>,
 }
 
 impl Schedule {
@@ -102,6 +104,7 @@ impl Schedule {
             calendar: BTreeMap::new(),
             count: 0,
             mail_ns: BTreeMap::new(),
+            task_ns: BTreeMap::new(),
         }
     }
 
@@ -148,7 +151,7 @@ impl Schedule {
         self.for_shard(at_ns, shard, Input::Deadline(link));
     }
 
-    /// The drive or the helper thread, after a while.
+    /// The drive or the helper thread, after a while; the thread does a shard's tasks in their order.
     pub fn disk(&mut self, shard: ShardId, input: Input) {
         let is_slow = self.now_ns < self.slow_until_ns && matches!(input, Input::Flushed(..));
         let delay_ns = if is_slow {
@@ -158,7 +161,13 @@ impl Schedule {
         } else {
             self.drive.between(10_000, self.faults.disk_delay_ns_max)
         };
-        self.for_shard(self.now_ns + delay_ns, shard, input);
+        let mut at_ns = self.now_ns + delay_ns;
+        if matches!(input, Input::File(..)) {
+            let last_ns = self.task_ns.entry(shard).or_default();
+            at_ns = at_ns.max(*last_ns + 1);
+            *last_ns = at_ns;
+        }
+        self.for_shard(at_ns, shard, input);
     }
 
     /// Whether a read fails that began now.
@@ -191,5 +200,6 @@ impl Schedule {
         self.incarnation = 0;
         self.paused_until_ns = 0;
         self.mail_ns.clear();
+        self.task_ns.clear();
     }
 }
