@@ -58,7 +58,7 @@ pub struct Removal {
 impl Removal {
     /// Whether one more segment, beside one that is being made, would have been more than the log may have.
     pub fn fills_up(&self, log_bytes_max: u64) -> bool {
-        self.segments_bytes + 2 * self.segment_bytes > log_bytes_max
+        self.segments_bytes + self.segment_bytes > log_bytes_max
     }
 }
 
