@@ -26,6 +26,8 @@ use std::time::Duration;
 
 /// Round trips before the first that counts: caches, branch predictors and sockets warm up.
 const WARM_UP_COUNT: usize = 2000;
+/// How long a stream of frames may last, and its warm-up.
+const STREAM_SPAN_MAX: Duration = Duration::from_secs(4);
 /// What a log aligns its batches to, in bytes.
 pub const BLOCK_BYTES: usize = 4096;
 
@@ -171,7 +173,9 @@ pub fn stream_spans(
         pin(cores.client);
         let address = server.address();
         let counts = (count / 10, count);
-        let order = Pipelined { address, record_bytes, frame_records, window_records, counts };
+        let span_max = STREAM_SPAN_MAX;
+        let order =
+            Pipelined { address, record_bytes, frame_records, window_records, counts, span_max };
         let measured = pipeline(&order);
         server.stop();
         measured.map_err(FloorError::Network)

@@ -58,6 +58,7 @@ impl Core for Echo {
 mod tests {
     use super::*;
     use crate::config::Idle;
+    use std::time::Duration;
 
     #[test]
     fn bytes_go_one_hop_and_two() {
@@ -82,11 +83,30 @@ mod tests {
                 frame_records: 16,
                 window_records: 256,
                 counts: (16, 20_000),
+                span_max: Duration::from_mins(1),
             };
             let spans = pipeline(&order).expect("measured");
             assert!(spans.frames_ns.len() >= 1250 && spans.whole_ns > 0, "{keeping:?}");
             server.stop();
         }
+    }
+
+    #[test]
+    fn a_pipeline_ends_with_what_there_was_time_for() {
+        let place = tempfile::tempdir().expect("a place");
+        let server = serve_log(place.path(), Keeping::Synced, Idle::Block, None).expect("serves");
+        let order = Pipelined {
+            address: server.address(),
+            record_bytes: 64,
+            frame_records: 1,
+            window_records: 8,
+            counts: (1 << 40, 1 << 40),
+            span_max: Duration::from_millis(20),
+        };
+        let spans = pipeline(&order).expect("measured");
+        server.stop();
+        let answered = spans.frames_ns.len() as u64;
+        assert!(answered > 0 && spans.whole_ns / 20_000_000 > answered, "reckoned for all of them");
     }
 
     #[test]

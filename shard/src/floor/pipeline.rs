@@ -18,6 +18,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Length of a frame's header, in bytes.
 const HEADER_BYTES: usize = 16;
@@ -232,12 +233,14 @@ pub struct Pipelined {
     pub window_records: u32,
     /// Records before the first that counts, and those that count.
     pub counts: (u64, u64),
+    /// The most either may take: a small window over a slow disk would take hours for what a large one has in a second.
+    pub span_max: Duration,
 }
 
 /// What it came to.
 #[derive(Clone, Debug)]
 pub struct PipelinedSpans {
-    /// From the first record that counts to the answer of the last; nanoseconds.
+    /// From the first record that counts to the answer of the last, reckoned from those there was time for; nanoseconds.
     pub whole_ns: u64,
     /// Of each frame, from its send to its answer; nanoseconds.
     pub frames_ns: Vec<u64>,
@@ -260,6 +263,8 @@ pub fn pipeline(order: &Pipelined) -> std::io::Result<PipelinedSpans> {
     let window_frames = (order.window_records / order.frame_records).max(1) as usize;
     let train = frame.repeat(window_frames.min(4096));
     let (warm_up, count) = order.counts;
+    let span_ns_max = u64::try_from(order.span_max.as_nanos()).unwrap_or(u64::MAX);
+    let connected_ns = host::mono_ns();
     let (mut wanted, mut sent_bytes) = (window_frames * frame.len(), 0);
     let mut sent: VecDeque<(u64, u64)> = VecDeque::from([(host::mono_ns(), window_frames as u64)]);
     let (mut answered, mut input, mut frames_ns) = (0, Vec::new(), Vec::new());
@@ -277,15 +282,18 @@ pub fn pipeline(order: &Pipelined) -> std::io::Result<PipelinedSpans> {
         }
         let now_ns = host::mono_ns();
         answered += records;
-        if begun_ns.is_none() && answered >= warm_up {
+        if begun_ns.is_none() && (answered >= warm_up || now_ns - connected_ns >= span_ns_max) {
             begun_ns = Some((now_ns, answered));
         }
         settle(&mut sent, records / u64::from(order.frame_records), now_ns, &mut frames_ns);
         if let Some((since_ns, before)) = begun_ns
-            && answered >= before + count
+            && answered > before
+            && (answered >= before + count || now_ns - since_ns >= span_ns_max)
         {
             // As many as were asked for, in the time they took.
-            let whole_ns = (now_ns - since_ns) * count / (answered - before);
+            let whole_ns =
+                u128::from(now_ns - since_ns) * u128::from(count) / u128::from(answered - before);
+            let whole_ns = u64::try_from(whole_ns).unwrap_or(u64::MAX);
             return Ok(PipelinedSpans { whole_ns, frames_ns });
         }
         let again = records / u64::from(order.frame_records);
