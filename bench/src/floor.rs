@@ -26,8 +26,8 @@ use std::time::Duration;
 
 /// Round trips before the first that counts: caches, branch predictors and sockets warm up.
 const WARM_UP_COUNT: usize = 2000;
-/// How long a stream of frames may last, and its warm-up.
-const STREAM_SPAN_MAX: Duration = Duration::from_secs(4);
+/// How long the floor of a workload may last: a stream of frames, its warm-up, flushes of one block.
+pub const FLOOR_SPAN_MAX: Duration = Duration::from_secs(4);
 /// What a log aligns its batches to, in bytes.
 pub const BLOCK_BYTES: usize = 4096;
 
@@ -138,7 +138,7 @@ pub fn trip_spans(hops: Hops, trips: Trips) -> Result<(Spans, Duration), FloorEr
     })
 }
 
-/// One block written and synced, `count` times, in `folder`: from `core`, where a shard would do it, as the disk's
+/// One block written and synced, as often or as long as `bounds` say, in `folder`: from `core`, where a shard would do it, as the disk's
 /// interrupt may come to another and must wake this one.
 ///
 /// # Errors
@@ -146,12 +146,12 @@ pub fn trip_spans(hops: Hops, trips: Trips) -> Result<(Spans, Duration), FloorEr
 pub fn flush_spans(
     folder: &Path,
     core: Option<usize>,
-    count: usize,
+    bounds: (usize, Duration),
 ) -> Result<(Spans, Duration), FloorError> {
     apart(move || {
         pin(core);
         let begun = Moment::now();
-        let spans = flushes(folder, BLOCK_BYTES, count).map_err(FloorError::Disk)?;
+        let spans = flushes(folder, BLOCK_BYTES, bounds).map_err(FloorError::Disk)?;
         Ok((spans_of(&spans), begun.elapsed()))
     })
 }
@@ -173,7 +173,7 @@ pub fn stream_spans(
         pin(cores.client);
         let address = server.address();
         let counts = (count / 10, count);
-        let span_max = STREAM_SPAN_MAX;
+        let span_max = FLOOR_SPAN_MAX;
         let order =
             Pipelined { address, record_bytes, frame_records, window_records, counts, span_max };
         let measured = pipeline(&order);
@@ -212,7 +212,7 @@ pub fn two_hops(trips: Trips) -> Result<Measured, FloorError> {
 
 /// One block written and synced, as `flush_spans`.
 pub fn flush(folder: &Path, core: Option<usize>, count: usize) -> Result<Measured, FloorError> {
-    let (spans, took) = flush_spans(folder, core, count)?;
+    let (spans, took) = flush_spans(folder, core, (count, Duration::MAX))?;
     let setting = format!("{BLOCK_BYTES} B, write + fdatasync");
     Ok(Measured::new("flush floor", setting, &spans, took))
 }

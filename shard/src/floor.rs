@@ -112,8 +112,10 @@ mod tests {
     #[test]
     fn flushes_are_timed() {
         let place = tempfile::tempdir().expect("a place");
-        let spans_ns = flushes(place.path(), 4096, 20).expect("measured");
+        let spans_ns = flushes(place.path(), 4096, (20, Duration::MAX)).expect("measured");
         assert_eq!(spans_ns.len(), 20);
+        let one = flushes(place.path(), 4096, (20, Duration::ZERO)).expect("measured");
+        assert_eq!(one.len(), 1, "no time for more");
         assert!(spans_ns.iter().all(|span_ns| *span_ns > 0));
         assert_eq!(
             std::fs::read_dir(place.path()).expect("listed").count(),

@@ -7,7 +7,8 @@
 //! | messages a second, in a closed loop | log: as many frames in flight, as long; not synced, or into fresh segments |
 
 use crate::floor::{
-    BLOCK_BYTES, Cores, FloorError, Stream, Trips, Wait, flush_spans, stream_spans, trip_spans,
+    BLOCK_BYTES, Cores, FLOOR_SPAN_MAX, FloorError, Stream, Trips, Wait, flush_spans, stream_spans,
+    trip_spans,
 };
 use crate::result::{Floors, Journey, LatencyFloor, Level, RateFloor};
 use crate::spans::Spans;
@@ -136,7 +137,7 @@ impl Measured {
     fn flush(&mut self) -> Result<Spans, FloorError> {
         if self.flush.is_none() {
             let FloorPlan { cores, folder, flushes, .. } = &self.plan;
-            let (spans, _) = flush_spans(folder, cores.server, *flushes)?;
+            let (spans, _) = flush_spans(folder, cores.server, (*flushes, FLOOR_SPAN_MAX))?;
             self.flush = Some(spans);
         }
         Ok(self.flush.clone().unwrap_or_default())

@@ -9,23 +9,32 @@ use crate::sys::ring::{Ring, RingSetup};
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes filled with zeroes and then written round and round.
 const FILE_BYTES: u64 = 64 << 20;
 
 /// Times `count` flushes of `block_bytes` (a multiple of 4 KiB) in a folder made under `place` and
-/// removed again; the span of each in nanoseconds.
+/// removed again, fewer if they took `span_max`; the span of each in nanoseconds.
 ///
 /// # Errors
 /// The disk refuses, or takes a write short.
-pub fn flushes(place: &Path, block_bytes: usize, count: usize) -> Result<Vec<u64>, FileFault> {
+pub fn flushes(
+    place: &Path,
+    block_bytes: usize,
+    (count, span_max): (usize, Duration),
+) -> Result<Vec<u64>, FileFault> {
     let folder = place.join(format!("floor-{:016x}", u64::from_ne_bytes(host::random())));
-    let measured = measure(&folder, block_bytes, count);
+    let measured = measure(&folder, block_bytes, (count, span_max));
     std::fs::remove_dir_all(&folder).map_err(|error| FileFault::of(&error))?;
     measured
 }
 
-fn measure(folder: &Path, block_bytes: usize, count: usize) -> Result<Vec<u64>, FileFault> {
+fn measure(
+    folder: &Path,
+    block_bytes: usize,
+    (count, span_max): (usize, Duration),
+) -> Result<Vec<u64>, FileFault> {
     let mut dir = ShardDir::open(folder, true)?;
     dir.apply(&FileTask::Prepare { segment: 0, bytes: FILE_BYTES, zeroed: true })?;
     let file = Arc::new(dir.open_direct(FileId::Segment(0))?);
@@ -39,9 +48,11 @@ fn measure(folder: &Path, block_bytes: usize, count: usize) -> Result<Vec<u64>, 
     let mut ring = Ring::new(setup).map_err(|fault| FileFault::Errno(fault.errno))?;
     let bytes = Bytes::from_owner(Block::zeroed(block_bytes));
     let mut completions = Vec::new();
-    let mut spans_ns = Vec::with_capacity(count);
+    let mut spans_ns = Vec::new();
     let mut position = 0;
-    for _ in 0..count {
+    let begun_ns = host::mono_ns();
+    let in_time = || u128::from(host::mono_ns() - begun_ns) < span_max.as_nanos();
+    while spans_ns.len() < count && (spans_ns.is_empty() || in_time()) {
         let start_ns = host::mono_ns();
         ring.reserve(2);
         let write = Operation::Write {
