@@ -159,7 +159,8 @@ impl<'a> LoadThread<'a> {
             let Some(sending) = flow.sending.as_mut().filter(|_| !self.has_given_up) else {
                 continue;
             };
-            if is_behind(&self.plan.case.parts[part], &self.shared.progress(part)) {
+            let of = &self.plan.case.parts[part];
+            if of.undelivered_max > 0 && is_behind(of, &self.shared.progress(part)) {
                 sending.hold_back();
             } else {
                 moved |= sending.send_due(self.clock, send_until_ns)?;
@@ -286,8 +287,7 @@ impl<'a> LoadThread<'a> {
 fn is_behind(part: &Part, progress: &Progress) -> bool {
     let groups = u64::from(part.groups);
     let owed = (progress.sent - progress.failed.min(progress.sent)) * groups;
-    part.undelivered_max > 0
-        && owed.saturating_sub(progress.received) >= part.undelivered_max.saturating_mul(groups)
+    owed.saturating_sub(progress.received) >= part.undelivered_max.saturating_mul(groups)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a run")]

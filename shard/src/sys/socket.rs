@@ -124,6 +124,7 @@ mod tests {
         let (accepted, _) = listener.accept().expect("accepts");
         assert!(accepted.nodelay().expect("an option"));
     }
+
     /// Bytes that the kernel takes for a peer that reads nothing.
     fn taken(listener: &TcpListener) -> usize {
         let address = listener.local_addr().expect("bound");

@@ -3,7 +3,7 @@
 use super::harness::{House, Received, section};
 use crate::broker::mail::Peer;
 use wire::record::records;
-use wire::table::{self, GapReason, Level, RevokeReason, Sharing, StartAt};
+use wire::table::{self, GapReason, Level, RevokeReason, Sharing, StartAt, TopicKind};
 use wire::{ErrorCode, Kind, QueueId, TopicId};
 
 /// A frame a consumer received, by what matters in it.
@@ -94,6 +94,15 @@ pub(crate) struct Wish<'a> {
 pub(crate) const TOPIC: &str = "A10-orders";
 
 impl House {
+    /// A new node of two shards where `TOPIC` has one queue, on shard 1; and a peer of shard 0.
+    pub(crate) fn of_two_shards(kind: TopicKind, level: Level) -> (Self, Peer) {
+        let mut house = Self::new(2);
+        let args = table::TopicCreateArgs { kind, level, queue_count: 1, ..Default::default() };
+        house.make_topic(&args);
+        let peer = house.connect(0);
+        (house, peer)
+    }
+
     /// Makes `TOPIC` with so many queues; returns its id.
     pub(crate) fn with_topic(&mut self, queue_count: u16, level: Level) -> TopicId {
         self.make_topic(&table::TopicCreateArgs { queue_count, level, ..Default::default() })

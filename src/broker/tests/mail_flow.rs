@@ -1,5 +1,6 @@
 //! Mail between shards: bounded by its bytes, whoever does not get on, and nothing of it is lost.
 
+use super::consumer::TOPIC;
 use super::harness::{House, section};
 use crate::broker::mail::Peer;
 use crate::broker::post::MAILBOX_BYTES;
@@ -12,20 +13,6 @@ const COUNT: u64 = 200;
 const BODY_BYTES: usize = 60_000;
 const _: () = assert!(COUNT * (BODY_BYTES as u64) > 2 * MAILBOX_BYTES as u64);
 const SECOND_NS: u64 = 1_000_000_000;
-
-/// A node of two shards with one topic, whose queue is on shard 1; and a connection to shard 0.
-fn house(kind: TopicKind, level: Level) -> (House, Peer) {
-    let mut house = House::new(2);
-    let peer = house.connect(0);
-    house.ask(peer, Kind::TopicCreate, |builder| {
-        let name = Some(builder.create_string("t"));
-        let args =
-            table::TopicCreateArgs { name, kind, level, queue_count: 1, ..Default::default() };
-        table::TopicCreate::create(builder, &args)
-    });
-    assert_eq!(house.next(peer).kind(), Kind::TopicInfo);
-    (house, peer)
-}
 
 fn queue() -> u64 {
     QueueId::new(TopicId(1), 0).0
@@ -41,24 +28,28 @@ fn send<T>(
     house.send(peer, (kind, number), &section(&[&vec![1; BODY_BYTES]]), build);
 }
 
-fn publish(house: &mut House, peer: Peer, number: u64) {
-    send(house, peer, (Kind::Publish, number), |builder| {
-        let args = table::PublishArgs { queue: queue(), count: 1, ..Default::default() };
-        table::Publish::create(builder, &args)
-    });
+fn publish_all(house: &mut House, peer: Peer) {
+    let args = table::PublishArgs { queue: queue(), count: 1, ..Default::default() };
+    for number in 1..=COUNT {
+        send(house, peer, (Kind::Publish, number), |builder| {
+            table::Publish::create(builder, &args)
+        });
+    }
 }
 
-fn request(house: &mut House, peer: Peer, number: u64) {
-    send(house, peer, (Kind::Request, number), |builder| {
-        let args = table::RequestArgs { queue: queue(), time_left_us: 60_000_000 };
-        table::Request::create(builder, &args)
-    });
+fn request_all(house: &mut House, peer: Peer) {
+    let args = table::RequestArgs { queue: queue(), time_left_us: 60_000_000 };
+    for number in 1..=COUNT {
+        send(house, peer, (Kind::Request, number), |builder| {
+            table::Request::create(builder, &args)
+        });
+    }
 }
 
 fn serve(house: &mut House, shard: u16) -> Peer {
     let peer = house.connect(shard);
     house.ask(peer, Kind::Serve, |builder| {
-        let service = Some(builder.create_string("t"));
+        let service = Some(builder.create_string(TOPIC));
         table::Serve::create(builder, &table::ServeArgs { service, concurrency: 4096 })
     });
     assert_eq!(house.next(peer).kind(), Kind::Served);
@@ -103,11 +94,9 @@ fn let_all_get_on(house: &mut House) {
 
 #[test]
 fn publishes_that_a_slow_disk_holds_up_on_another_shard_hold_their_connections() {
-    let (mut house, peer) = house(TopicKind::Event, Level::Durable);
+    let (mut house, peer) = House::of_two_shards(TopicKind::Event, Level::Durable);
     house.disks_are_silent = true;
-    for number in 1..=COUNT {
-        publish(&mut house, peer, number);
-    }
+    publish_all(&mut house, peer);
     house.run();
     check_laden(&house, 0, 1);
     let_all_get_on(&mut house);
@@ -120,11 +109,9 @@ fn publishes_that_a_slow_disk_holds_up_on_another_shard_hold_their_connections()
 
 #[test]
 fn what_waits_on_another_shard_goes_with_its_connection() {
-    let (mut house, peer) = house(TopicKind::Event, Level::Durable);
+    let (mut house, peer) = House::of_two_shards(TopicKind::Event, Level::Durable);
     house.disks_are_silent = true;
-    for number in 1..=COUNT {
-        publish(&mut house, peer, number);
-    }
+    publish_all(&mut house, peer);
     house.run();
     check_laden(&house, 0, 1);
     house.close(peer);
@@ -133,12 +120,10 @@ fn what_waits_on_another_shard_goes_with_its_connection() {
 
 #[test]
 fn requests_for_another_shard_that_does_not_read_wait_and_end_in_time() {
-    let (mut house, requester) = house(TopicKind::Service, Level::Memory);
+    let (mut house, requester) = House::of_two_shards(TopicKind::Service, Level::Memory);
     let responder = serve(&mut house, 1);
     house.mail_is_stuck = true;
-    for number in 1..=COUNT {
-        request(&mut house, requester, number);
-    }
+    request_all(&mut house, requester);
     house.run();
     check_laden(&house, 0, 1);
     house.advance(SECOND_NS);
@@ -157,13 +142,11 @@ fn requests_for_another_shard_that_does_not_read_wait_and_end_in_time() {
 
 #[test]
 fn calls_to_a_shard_that_does_not_read_wait_in_their_order() {
-    let (mut house, _) = house(TopicKind::Service, Level::Memory);
+    let (mut house, _) = House::of_two_shards(TopicKind::Service, Level::Memory);
     let responder = serve(&mut house, 0);
     let requester = house.connect(1);
     house.mail_is_stuck = true;
-    for number in 1..=COUNT {
-        request(&mut house, requester, number);
-    }
+    request_all(&mut house, requester);
     house.run();
     check_laden(&house, 1, 0);
     let_all_get_on(&mut house);
@@ -177,11 +160,9 @@ fn calls_to_a_shard_that_does_not_read_wait_in_their_order() {
 
 #[test]
 fn replies_to_a_shard_that_does_not_read_hold_their_connections() {
-    let (mut house, requester) = house(TopicKind::Service, Level::Memory);
+    let (mut house, requester) = House::of_two_shards(TopicKind::Service, Level::Memory);
     let responder = serve(&mut house, 1);
-    for number in 1..=COUNT {
-        request(&mut house, requester, number);
-    }
+    request_all(&mut house, requester);
     let_all_get_on(&mut house);
     house.mail_is_stuck = true;
     for number in 1..=COUNT {
@@ -196,10 +177,8 @@ fn replies_to_a_shard_that_does_not_read_hold_their_connections() {
 
 #[test]
 fn what_the_disk_brings_for_another_shard_waits_for_the_way_there() {
-    let (mut house, peer) = house(TopicKind::Event, Level::Durable);
-    for number in 1..=COUNT {
-        publish(&mut house, peer, number);
-    }
+    let (mut house, peer) = House::of_two_shards(TopicKind::Event, Level::Durable);
+    publish_all(&mut house, peer);
     let_all_get_on(&mut house);
     house.restart();
     let peer = house.connect(0);

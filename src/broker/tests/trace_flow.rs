@@ -1,5 +1,6 @@
 //! Traces: the way of one message over shards and disk, as its answer tells it; and that nobody else is told.
 
+use super::consumer::TOPIC;
 use super::harness::{House, Received, section};
 use crate::broker::mail::Peer;
 use wire::table::{self, Level, OutcomeKind, ReplyTo, TopicKind, TraceStage};
@@ -11,25 +12,11 @@ const DEADLINE_US: u64 = 1_000_000;
 
 type Told = Vec<(TraceStage, u16, u64)>;
 
-/// A node of two shards with one topic, and a peer on shard 0.
-fn house(kind: TopicKind, level: Level) -> (House, Peer) {
-    let mut house = House::new(2);
-    let peer = house.connect(0);
-    house.ask(peer, Kind::TopicCreate, |builder| {
-        let name = Some(builder.create_string("t"));
-        let args =
-            table::TopicCreateArgs { name, kind, level, queue_count: 1, ..Default::default() };
-        table::TopicCreate::create(builder, &args)
-    });
-    assert_eq!(house.next(peer).kind(), Kind::TopicInfo);
-    (house, peer)
-}
-
 /// A responder on shard 1 that takes one request at a time.
 fn responder(house: &mut House) -> Peer {
     let responder = house.connect(1);
     house.ask(responder, Kind::Serve, |builder| {
-        let service = Some(builder.create_string("t"));
+        let service = Some(builder.create_string(TOPIC));
         table::Serve::create(builder, &table::ServeArgs { service, concurrency: 1 })
     });
     assert_eq!(house.next(responder).kind(), Kind::Served);
@@ -110,7 +97,7 @@ fn next_receipt(house: &mut House, peer: Peer) -> Option<Told> {
 
 #[test]
 fn a_durable_request_over_two_shards_tells_every_stage() {
-    let (mut house, requester) = house(TopicKind::Service, Level::Durable);
+    let (mut house, requester) = House::of_two_shards(TopicKind::Service, Level::Durable);
     let responder = responder(&mut house);
     request(&mut house, requester, 10, false);
     house.run();
@@ -142,7 +129,7 @@ fn a_durable_request_over_two_shards_tells_every_stage() {
 
 #[test]
 fn a_request_that_ends_without_a_reply_tells_what_is_known() {
-    let (mut house, requester) = house(TopicKind::Service, Level::Memory);
+    let (mut house, requester) = House::of_two_shards(TopicKind::Service, Level::Memory);
     let _responder = responder(&mut house);
     request(&mut house, requester, 10, true);
     request(&mut house, requester, 11, true);
@@ -162,7 +149,7 @@ fn a_request_that_ends_without_a_reply_tells_what_is_known() {
 
 #[test]
 fn a_publish_that_meets_a_flush_tells_how_long_it_gathered() {
-    let (mut house, peer) = house(TopicKind::Event, Level::Durable);
+    let (mut house, peer) = House::of_two_shards(TopicKind::Event, Level::Durable);
     house.disks_are_silent = true;
     publish(&mut house, peer, true);
     delay_mail(&mut house, 4);
@@ -189,7 +176,7 @@ fn a_publish_that_meets_a_flush_tells_how_long_it_gathered() {
 
 #[test]
 fn a_publish_to_memory_ends_where_it_is_taken() {
-    let (mut house, peer) = house(TopicKind::Event, Level::Memory);
+    let (mut house, peer) = House::of_two_shards(TopicKind::Event, Level::Memory);
     // The first one reserves offsets in the log.
     publish(&mut house, peer, false);
     house.run();

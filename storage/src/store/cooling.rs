@@ -19,6 +19,7 @@ use wire::{LogIndex, Offset, QueueId};
 const QUEUES_PER_TURN_MAX: usize = 1000;
 /// Entries written to an index file in one turn.
 const ENTRIES_PER_TURN_MAX: usize = 4096;
+
 /// The segment being cooled.
 #[derive(Debug)]
 struct Segment {
