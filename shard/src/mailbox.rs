@@ -94,17 +94,14 @@ pub(crate) struct Outbox<M> {
 }
 
 impl<M: Parcel> Outbox<M> {
-    /// What fits, and what is on its way; not what the reader keeps.
+    /// What fits, what is on its way, and what the reader keeps.
     pub(crate) fn room(&mut self) -> Room {
         if self.on_way_bytes > 0 {
             self.take_back();
         }
-        Room { mails: self.mails.slots(), on_way_bytes: self.on_way_bytes, kept_bytes: 0 }
-    }
-
-    /// What the reader keeps. To be asked after `room`: it was told before what `room` saw.
-    pub(crate) fn kept_bytes(&self) -> usize {
-        self.shared.kept_bytes.load(Ordering::Relaxed)
+        // After the bytes given back: the reader tells first what it keeps of them.
+        let kept_bytes = self.shared.kept_bytes.load(Ordering::Relaxed);
+        Room { mails: self.mails.slots(), on_way_bytes: self.on_way_bytes, kept_bytes }
     }
 
     fn take_back(&mut self) {
@@ -231,8 +228,8 @@ mod tests {
         }
     }
 
-    fn room(mails: usize, on_way_bytes: usize) -> Room {
-        Room { mails, on_way_bytes, kept_bytes: 0 }
+    fn room(mails: usize, on_way_bytes: usize, kept_bytes: usize) -> Room {
+        Room { mails, on_way_bytes, kept_bytes }
     }
 
     fn pair(slots: usize) -> (Mailboxes<u32>, Mailboxes<u32>, Vec<Arc<Bell>>) {
@@ -272,7 +269,7 @@ mod tests {
     #[test]
     fn room_is_told_to_who_waits_for_it() {
         let (mut a, mut b, bells) = pair(1);
-        assert_eq!(a.outboxes[1].room(), room(1, 0));
+        assert_eq!(a.outboxes[1].room(), room(1, 0, 0));
         a.outboxes[1].push(1);
         a.outboxes[1].end_turn(0);
         assert!(!a.outboxes[1].room_came());
@@ -291,14 +288,14 @@ mod tests {
         let to_b = &mut a.outboxes[1];
         to_b.push(70);
         to_b.push(40);
-        assert_eq!(to_b.room(), room(2, 110));
+        assert_eq!(to_b.room(), room(2, 110, 0));
         assert_eq!(b.inboxes[0].pop(), Some(70));
-        assert_eq!(to_b.room(), room(3, 110), "the reader's turn goes on");
+        assert_eq!(to_b.room(), room(3, 110, 0), "the reader's turn goes on");
         b.inboxes[0].keep(70);
         b.inboxes[0].end_turn();
-        assert_eq!((to_b.room(), to_b.kept_bytes()), (room(3, 40), 70));
+        assert_eq!(to_b.room(), room(3, 40, 70));
         b.inboxes[0].keep(0);
-        assert_eq!(to_b.kept_bytes(), 0, "done with, though nothing was taken");
+        assert_eq!(to_b.room(), room(3, 40, 0), "done with, though nothing was taken");
     }
 
     #[test]

@@ -263,7 +263,6 @@ impl<M: Parcel> Machine<M> {
     pub(super) fn refresh_rooms(&mut self, effects: &mut Effects<M>) {
         for (room, outbox) in effects.rooms.iter_mut().zip(&mut self.mailboxes.outboxes) {
             *room = outbox.room();
-            room.kept_bytes = outbox.kept_bytes();
             outbox.forget_room();
         }
     }
