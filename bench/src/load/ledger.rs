@@ -112,23 +112,23 @@ impl Ledger {
         self.window = window;
     }
 
-    /// A measured message left.
-    pub fn sent(&mut self, now_ns: u64, delay_ns: u64) {
-        self.sent += 1;
-        self.delays.add(Duration::from_nanos(delay_ns));
+    /// `count` measured messages left.
+    pub fn sent(&mut self, now_ns: u64, delay_ns: u64, count: u64) {
+        self.sent += count;
+        self.delays.add_many(Duration::from_nanos(delay_ns), count);
         let nth = self.window.interval_of(now_ns);
-        self.slices[nth].sent += 1;
+        self.slices[nth].sent += count;
     }
 
-    /// A measured message ended well.
-    pub fn ended(&mut self, due_ns: u64, now_ns: u64) {
-        self.ended += 1;
+    /// `count` measured messages that were due then ended well.
+    pub fn ended(&mut self, due_ns: u64, now_ns: u64, count: u64) {
+        self.ended += count;
         let span = Duration::from_nanos(now_ns.saturating_sub(due_ns));
-        self.spans.add(span);
+        self.spans.add_many(span, count);
         let slice = &mut self.slices[self.window.interval_of(now_ns)];
-        slice.spans.add(span);
+        slice.spans.add_many(span, count);
         // What ends after the measured part is no rate of its last interval.
-        slice.ended += u64::from(now_ns < self.window.end_ns);
+        slice.ended += if now_ns < self.window.end_ns { count } else { 0 };
     }
 
     /// A measured message ended otherwise.
@@ -188,10 +188,10 @@ mod tests {
     #[test]
     fn what_ends_late_counts_as_latency_and_not_as_rate() {
         let mut ledger = Ledger::new(WINDOW);
-        ledger.sent(1000, 5);
-        ledger.sent(3400, 5);
-        ledger.ended(1000, 2100);
-        ledger.ended(3400, 9000);
+        ledger.sent(1000, 5, 1);
+        ledger.sent(3400, 5, 1);
+        ledger.ended(1000, 2100, 1);
+        ledger.ended(3400, 9000, 1);
         ledger.failed(2100, "overloaded", 1);
         assert_eq!((ledger.sent, ledger.ended, ledger.failed), (2, 2, 1));
         assert_eq!(ledger.slices.iter().map(|slice| slice.ended).collect::<Vec<_>>(), [0, 1, 0]);

@@ -8,7 +8,7 @@
 //! | `messages`, `stamp` | bodies, keys, and what a body carries |
 //! | `sending`, `receiving`, `flights` | the flows of one thread; what is under way |
 //! | `thread`, `shared` | one load thread's loop; what it tells the main thread |
-//! | `ledger`, `seen` | counts and latencies; which messages came |
+//! | `ledger`, `row`, `seen` | counts and latencies; equal ones in a row; which messages came |
 //! | `run`, `account`, `cpu` | one case from begin to end, and what came of it |
 //!
 //! Open loop: a message is due when its rate says so, whatever the bus does, and its
@@ -27,6 +27,7 @@ mod open;
 pub mod pacer;
 pub mod plan;
 pub mod receiving;
+pub mod row;
 pub mod run;
 pub mod seen;
 pub mod sending;

@@ -4,6 +4,7 @@
 
 use super::driver::{DriveError, ReceiverEnd};
 use super::ledger::Ledger;
+use super::row::Row;
 use super::seen::Seen;
 use super::stamp::Stamp;
 
@@ -176,6 +177,7 @@ impl Receiving {
         let Receiver { end, group, taken } = &mut receivers[index];
         let group = &mut groups[*group];
         let (mut received, mut doubled, mut disordered, mut foreign) = (0, 0, 0, 0);
+        let mut due = Row::default();
         end.receive(count_max, &mut |incoming| {
             *taken += 1;
             let stamp = Stamp::read(incoming.body).filter(|stamp| stamp.run == *run);
@@ -192,10 +194,15 @@ impl Receiving {
             }
             received += 1;
             disordered += u64::from(!in_order && !incoming.again);
-            if stamp.due_ns > 0 {
-                ledger.ended(stamp.due_ns, now_ns);
+            if stamp.due_ns > 0
+                && let Some((due_ns, count)) = due.add(stamp.due_ns)
+            {
+                ledger.ended(due_ns, now_ns, count);
             }
         })?;
+        if let Some((due_ns, count)) = due.end() {
+            ledger.ended(due_ns, now_ns, count);
+        }
         self.received_count += received;
         self.doubled_count += doubled;
         self.disordered_count += disordered;

@@ -5,6 +5,7 @@ use super::flights::{Flight, Flights};
 use super::ledger::Ledger;
 use super::messages::Messages;
 use super::pacer::{Due, Pacer};
+use super::row::Row;
 use super::stamp::Stamp;
 use crate::clock::Clock;
 
@@ -44,6 +45,8 @@ pub struct Sending {
     in_flight: usize,
     pacer: Pacer,
     messages: Messages,
+    /// Measured messages that left this turn and are not counted yet: when, and how late.
+    left: Row<(u64, u64)>,
     /// What was counted.
     pub ledger: Ledger,
     /// Messages that left, measured or not.
@@ -110,6 +113,7 @@ impl Sending {
             in_flight,
             pacer,
             messages,
+            left: Row::default(),
             ledger,
             sent_count: 0,
             accepted_count: 0,
@@ -129,6 +133,14 @@ impl Sending {
     /// # Errors
     /// A sender can send no more.
     pub fn send_due(&mut self, clock: Clock, until_ns: u64) -> Result<bool, DriveError> {
+        let something_left = self.send_some(clock, until_ns)?;
+        if let Some(((now_ns, delay_ns), count)) = self.left.end() {
+            self.ledger.sent(now_ns, delay_ns, count);
+        }
+        Ok(something_left)
+    }
+
+    fn send_some(&mut self, clock: Clock, until_ns: u64) -> Result<bool, DriveError> {
         let mut now_ns = clock.now_ns();
         for nth in 0..SENDS_PER_TURN {
             if nth % SENDS_PER_LOOK == SENDS_PER_LOOK - 1 {
@@ -233,9 +245,11 @@ impl Sending {
         }
         self.turn = if index + 1 == self.senders.len() { 0 } else { index + 1 };
         self.sent_count += 1;
-        let delay_ns = self.pacer.sent(now_ns);
-        if due_ns > 0 {
-            self.ledger.sent(now_ns, delay_ns);
+        let left = (now_ns, self.pacer.sent(now_ns));
+        if due_ns > 0
+            && let Some(((now_ns, delay_ns), count)) = self.left.add(left)
+        {
+            self.ledger.sent(now_ns, delay_ns, count);
         }
         Ok(true)
     }
@@ -244,6 +258,7 @@ impl Sending {
         let Self { senders, pacer, ledger, run, .. } = self;
         let Sender { number, end, flights, failed, failed_beyond, .. } = &mut senders[index];
         let (mut accepted, mut refused, mut wrong) = (0, 0, 0);
+        let mut due = Row::default();
         end.answers(&mut |ticket, answer| {
             let Some(Flight { sequence, due_ns }) = flights.remove(ticket) else { return };
             pacer.answered(index, now_ns);
@@ -264,10 +279,15 @@ impl Sending {
                 let expected = Stamp { run: *run, sender: *number, sequence, due_ns };
                 wrong += u64::from(Stamp::read(body) != Some(expected));
             }
-            if due_ns > 0 {
-                ledger.ended(due_ns, now_ns);
+            if due_ns > 0
+                && let Some((due_ns, count)) = due.add(due_ns)
+            {
+                ledger.ended(due_ns, now_ns, count);
             }
         })?;
+        if let Some((due_ns, count)) = due.end() {
+            ledger.ended(due_ns, now_ns, count);
+        }
         self.accepted_count += accepted;
         self.failed_count += refused;
         self.wrong_count += wrong;

@@ -135,9 +135,9 @@ mod tests {
         let window = Window { begin_ns: S, end_ns: 2 * S, interval_ns: S };
         let (mut sending, mut receiving) = (Ledger::new(window), Ledger::new(window));
         for nth in 0..1000 {
-            sending.sent(S, 0);
-            sending.ended(S, if nth < answered { S } else { 3 * S });
-            receiving.ended(S, if nth < delivered { S } else { 3 * S });
+            sending.sent(S, 0, 1);
+            sending.ended(S, if nth < answered { S } else { 3 * S }, 1);
+            receiving.ended(S, if nth < delivered { S } else { 3 * S }, 1);
         }
         let (sending, receiving) = (Some(sending), Some(receiving));
         Outcome { sending, receiving, unsent, ..Outcome::default() }

@@ -244,9 +244,9 @@ mod tests {
         let window = Window { begin_ns: S, end_ns: 3 * S, interval_ns: S };
         let (mut sending, mut receiving) = (Ledger::new(window), Ledger::new(window));
         for nth in 1..=2 {
-            sending.sent(S, 10);
-            sending.ended(S, S + nth * 1000);
-            receiving.ended(S, nth * S + 5000);
+            sending.sent(S, 10, 1);
+            sending.ended(S, S + nth * 1000, 1);
+            receiving.ended(S, nth * S + 5000, 1);
         }
         Outcome {
             sending: Some(sending),

@@ -103,8 +103,8 @@ mod tests {
         let window = Window { begin_ns: MS, end_ns: 1001 * MS, interval_ns: 1000 * MS };
         let mut ledger = Ledger::new(window);
         for nth in 1..=1000 {
-            ledger.sent(nth * MS, delay_us * 1000);
-            ledger.ended(nth * MS, nth * MS + latency_us * 1000);
+            ledger.sent(nth * MS, delay_us * 1000, 1);
+            ledger.ended(nth * MS, nth * MS + latency_us * 1000, 1);
         }
         Outcome { sending: Some(ledger), lost: Some(0), ..Outcome::default() }
     }
