@@ -22,7 +22,7 @@ pub use disk::flushes;
 pub use log::Keeping;
 pub use network::{FloorServer, Hops, RoundTrips, round_trips, serve};
 pub use parts::{copies, mail, timer};
-pub use pipeline::{Pipelined, PipelinedSpans, pipeline, serve_log};
+pub use pipeline::{Pipelined, PipelinedSpans, RECORD_BYTES_MAX, pipeline, serve_log};
 
 use crate::core::{Core, Effect, Effects, Event, Now};
 
@@ -88,6 +88,28 @@ mod tests {
             let spans = pipeline(&order).expect("measured");
             assert!(spans.frames_ns.len() >= 1250 && spans.whole_ns > 0, "{keeping:?}");
             server.stop();
+        }
+    }
+
+    #[test]
+    fn frames_as_long_as_the_log_s_buffer_and_half_as_long_are_answered() {
+        let place = tempfile::tempdir().expect("a place");
+        for (record_bytes, frame_records) in [(RECORD_BYTES_MAX, 1), (16 << 10, 64), (600_000, 9)] {
+            for keeping in [Keeping::Written, Keeping::Synced] {
+                let server = serve_log(place.path(), keeping, Idle::Block, None).expect("serves");
+                let order = Pipelined {
+                    address: server.address(),
+                    record_bytes,
+                    frame_records,
+                    window_records: 4 * frame_records,
+                    counts: (1, 64),
+                    span_max: Duration::from_mins(1),
+                };
+                assert!(pipeline(&order).expect("measured").whole_ns > 0);
+                let longer = Pipelined { record_bytes: RECORD_BYTES_MAX + 1, ..order };
+                assert!(pipeline(&longer).is_err());
+                server.stop();
+            }
         }
     }
 

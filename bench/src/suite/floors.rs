@@ -14,7 +14,7 @@ use crate::result::{Floors, Journey, LatencyFloor, Level, RateFloor};
 use crate::spans::Spans;
 use crate::workload::part::Arrival;
 use crate::workload::{Kind, Part};
-use shard::floor::{Hops, Keeping};
+use shard::floor::{Hops, Keeping, RECORD_BYTES_MAX};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -80,7 +80,9 @@ impl Measured {
                         floors.latencies.push(flush(bounds, self.flush()?));
                     }
                 }
-                if matches!(part.arrival, Arrival::Closed { think } if think.is_zero()) {
+                let is_closed =
+                    matches!(part.arrival, Arrival::Closed { think } if think.is_zero());
+                if is_closed && bytes <= RECORD_BYTES_MAX {
                     floors.rates.push(self.rate(part, level)?);
                 }
             }
@@ -184,6 +186,8 @@ mod tests {
         assert_eq!(requests.name(Journey::RequestToOutcome).as_deref(), Some("two hops"));
         assert!(floors("kind: admin\n", Level::Memory).latencies.is_empty());
         assert!(memory.rates.is_empty(), "an open loop has its own rate");
+        let long = floors("arrival: closed\nmessageSize: 2000000\n", Level::Memory);
+        assert!(long.rates.is_empty(), "no log floor takes such records");
         let closed = "arrival: closed\nbatch: 4\ninFlight: 64\nmessageSize: 1024\n";
         for (level, name) in
             [(Level::Memory, "log, not synced"), (Level::Durable, "log, fresh segments")]

@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-/// Length of a buffer and the most a write takes, in bytes.
-const BUFFER_BYTES: usize = 1 << 20;
+/// Length of a buffer, and the most a write and a frame have, in bytes.
+pub(super) const BUFFER_BYTES: usize = 1 << 20;
 /// Buffers there are.
 const BUFFERS: usize = 8;
 /// Length of a file, in bytes.
@@ -45,6 +45,8 @@ pub(super) struct Log {
     file: Arc<File>,
     position: u64,
     gathering: BytesMut,
+    /// A frame did not fit beside what was gathered.
+    is_full: bool,
     free: Vec<BytesMut>,
     /// Being written.
     flying: VecDeque<Bytes>,
@@ -79,6 +81,7 @@ impl Log {
             file,
             position: 0,
             gathering,
+            is_full: false,
             free,
             flying: VecDeque::new(),
             waiting: Vec::new(),
@@ -99,6 +102,7 @@ impl Log {
         if fits {
             self.gathering.extend_from_slice(frame);
         }
+        self.is_full |= !fits;
         fits
     }
 
@@ -109,8 +113,8 @@ impl Log {
 
     /// Without syncs: writes a buffer that is as good as full.
     pub(super) fn write_full(&mut self, ring: &mut Ring<Tag>) {
-        if !self.is_synced() && self.gathering.len() > BUFFER_BYTES * 3 / 4 && !self.free.is_empty()
-        {
+        let is_full = self.is_full || self.gathering.len() > BUFFER_BYTES * 3 / 4;
+        if is_full && !self.is_synced() && !self.free.is_empty() {
             self.write(ring, false);
         }
     }
@@ -137,6 +141,7 @@ impl Log {
                 self.file = Arc::new(next);
             }
         }
+        self.is_full = false;
         let next = self.free.pop().unwrap_or_else(buffer);
         let bytes = std::mem::replace(&mut self.gathering, next).freeze();
         self.flying.push_back(bytes.clone());

@@ -4,7 +4,7 @@
 //!   frame: | length u32 | zero | crc u32 | records u32 | body |     answer: the same header alone, records summed
 //! ```
 
-use super::log::{Keeping, Log, LogDone};
+use super::log::{BUFFER_BYTES, Keeping, Log, LogDone};
 use super::network::{FloorServer, start, wait};
 use crate::config::Idle;
 use crate::directory::FileFault;
@@ -22,6 +22,10 @@ use std::time::Duration;
 
 /// Length of a frame's header, in bytes.
 const HEADER_BYTES: usize = 16;
+/// The longest record there is a floor for, in bytes: a frame with one fits the log's buffer.
+pub const RECORD_BYTES_MAX: usize = BUFFER_BYTES - HEADER_BYTES - RECORD_HEAD_BYTES;
+/// What goes with each record where a frame carries several, in bytes.
+const RECORD_HEAD_BYTES: usize = 8;
 
 /// What an operation of the loop is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,9 +229,9 @@ fn header(length: usize, crc: u32, records: u32) -> [u8; HEADER_BYTES] {
 pub struct Pipelined {
     /// Whom to ask.
     pub address: SocketAddr,
-    /// Length of a record, in bytes; eight more with each where a frame carries several.
+    /// Length of a record, in bytes, at most `RECORD_BYTES_MAX`; eight more with each where a frame carries several.
     pub record_bytes: usize,
-    /// Records in a frame.
+    /// Records in a frame: at most those that fit in 1 MiB.
     pub frame_records: u32,
     /// Records in flight.
     pub window_records: u32,
@@ -249,18 +253,16 @@ pub struct PipelinedSpans {
 /// Sends frames, a window of them in flight, until enough are answered. Polls: it has a core of its own.
 ///
 /// # Errors
-/// The connection breaks.
+/// The connection breaks, or a record is too long.
 pub fn pipeline(order: &Pipelined) -> std::io::Result<PipelinedSpans> {
+    if order.record_bytes > RECORD_BYTES_MAX {
+        return Err(ErrorKind::InvalidInput.into());
+    }
     let mut stream = TcpStream::connect(order.address)?;
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;
-    let each = order.record_bytes + if order.frame_records > 1 { 8 } else { 0 };
-    let body = vec![9; each * order.frame_records as usize];
-    let mut frame =
-        header(HEADER_BYTES + body.len(), wire::record::checksum(&body), order.frame_records)
-            .to_vec();
-    frame.extend_from_slice(&body);
-    let window_frames = (order.window_records / order.frame_records).max(1) as usize;
+    let (frame, frame_records) = frame_of(order);
+    let window_frames = (order.window_records / frame_records).max(1) as usize;
     let train = frame.repeat(window_frames.min(4096));
     let (warm_up, count) = order.counts;
     let span_ns_max = u64::try_from(order.span_max.as_nanos()).unwrap_or(u64::MAX);
@@ -285,7 +287,8 @@ pub fn pipeline(order: &Pipelined) -> std::io::Result<PipelinedSpans> {
         if begun_ns.is_none() && (answered >= warm_up || now_ns - connected_ns >= span_ns_max) {
             begun_ns = Some((now_ns, answered));
         }
-        settle(&mut sent, records / u64::from(order.frame_records), now_ns, &mut frames_ns);
+        let again = records / u64::from(frame_records);
+        settle(&mut sent, again, now_ns, &mut frames_ns);
         if let Some((since_ns, before)) = begun_ns
             && answered > before
             && (answered >= before + count || now_ns - since_ns >= span_ns_max)
@@ -296,10 +299,21 @@ pub fn pipeline(order: &Pipelined) -> std::io::Result<PipelinedSpans> {
             let whole_ns = u64::try_from(whole_ns).unwrap_or(u64::MAX);
             return Ok(PipelinedSpans { whole_ns, frames_ns });
         }
-        let again = records / u64::from(order.frame_records);
         wanted += usize::try_from(again).unwrap_or(0) * frame.len();
         sent.push_back((now_ns, again));
     }
+}
+
+/// A frame as it is sent again and again, and how many records it carries.
+fn frame_of(order: &Pipelined) -> (Vec<u8>, u32) {
+    let each = order.record_bytes + if order.frame_records > 1 { RECORD_HEAD_BYTES } else { 0 };
+    let fitting = u32::try_from((BUFFER_BYTES - HEADER_BYTES) / each.max(1)).unwrap_or(u32::MAX);
+    let records = order.frame_records.min(fitting).max(1);
+    let body = vec![9; each * records as usize];
+    let mut frame =
+        header(HEADER_BYTES + body.len(), wire::record::checksum(&body), records).to_vec();
+    frame.extend_from_slice(&body);
+    (frame, records)
 }
 
 /// Notes how long the oldest frames took.
