@@ -393,7 +393,7 @@ impl<C: Core> Shard<C> {
                 }
             }
             Tag::Read(operation) => {
-                if let Held::Block(block) = completion.held {
+                if let Held::Read(block) = completion.held {
                     let result = read_result(completion.result, block);
                     self.step(Event::ReadDone { operation, result });
                 }

@@ -10,6 +10,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("many-queues", include_str!("../../workloads/many-queues.yaml")),
     ("many-connections", include_str!("../../workloads/many-connections.yaml")),
     ("backlog", include_str!("../../workloads/backlog.yaml")),
+    ("catch-up", include_str!("../../workloads/catch-up.yaml")),
     ("mixed", include_str!("../../workloads/mixed.yaml")),
     ("hostile", include_str!("../../workloads/hostile.yaml")),
     ("order-flow", include_str!("../../workloads/order-flow.yaml")),

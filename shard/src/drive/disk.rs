@@ -14,7 +14,7 @@ use crate::core::{FileId, FileTask, IoFault, OperationId};
 use crate::directory::ShardDir;
 use crate::helper::{Done, Helper};
 use crate::sys::operation::Operation;
-use crate::sys::pool::{BLOCK_BYTES, Block};
+use crate::sys::pool::{BLOCK_BYTES, Blank, Block};
 use crate::sys::ring::Ring;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -185,8 +185,9 @@ impl Disk {
         (position, bytes): (u64, u32),
         ring: &mut Ring<Tag>,
     ) -> Result<(), IoFault> {
+        debug_assert!((bytes as usize).is_multiple_of(BLOCK_BYTES), "reads are of whole blocks");
         let file = self.file(file)?;
-        let block = Block::zeroed(bytes as usize);
+        let block = Blank::new(bytes as usize);
         ring.push(Tag::Read(operation), Operation::Read { file, block, position });
         Ok(())
     }
@@ -219,20 +220,24 @@ impl Disk {
 }
 
 /// What a read gave.
-pub(super) fn read_result(result: i32, block: Block) -> Result<Bytes, IoFault> {
-    debug_assert!(block.len().is_multiple_of(BLOCK_BYTES), "reads are of whole blocks");
-    check(result, block.len()).map(|()| Bytes::from_owner(block))
+pub(super) fn read_result(result: i32, block: Option<Block>) -> Result<Bytes, IoFault> {
+    block.map(Bytes::from_owner).ok_or_else(|| fault_of(result))
 }
 
 /// Whether an operation counted what it should: a short write is an error, not progress.
 fn check(result: i32, bytes_expected: usize) -> Result<(), IoFault> {
     match usize::try_from(result) {
         Ok(bytes) if bytes == bytes_expected => Ok(()),
-        Ok(_) => Err(IoFault::Short),
-        Err(_) => match -result {
-            libc::ENOSPC | libc::EDQUOT => Err(IoFault::NoSpace),
-            errno => Err(IoFault::Errno(errno)),
-        },
+        Ok(_) | Err(_) => Err(fault_of(result)),
+    }
+}
+
+/// What went wrong with an operation that did not count what it should.
+fn fault_of(result: i32) -> IoFault {
+    match -result {
+        _ if result >= 0 => IoFault::Short,
+        libc::ENOSPC | libc::EDQUOT => IoFault::NoSpace,
+        errno => IoFault::Errno(errno),
     }
 }
 

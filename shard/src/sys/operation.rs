@@ -1,7 +1,7 @@
 //! Operation: what the kernel can be asked to do, everything it may touch while doing it, and whether it can.
 
 use super::host::{self, WakeUp};
-use super::pool::{Block, Pool};
+use super::pool::{Blank, Block, Pool};
 use super::ring::build;
 use bytes::Bytes;
 use io_uring::{IoUring, opcode, squeue, types};
@@ -42,8 +42,8 @@ pub(crate) enum Operation {
     Write { file: Arc<File>, bytes: Bytes, position: u64, linked: bool },
     /// fdatasync.
     Sync(Arc<File>),
-    /// Read into a block.
-    Read { file: Arc<File>, block: Block, position: u64 },
+    /// Fill a block from a file.
+    Read { file: Arc<File>, block: Blank, position: u64 },
 }
 
 /// What an operation owned, given back with its last completion.
@@ -53,8 +53,8 @@ pub(crate) enum Held {
     Nothing,
     /// What was to be sent, and from which index on.
     Sent(Vec<u8>, usize),
-    /// The block that was read into.
-    Block(Block),
+    /// The block that was read; `None`: less than all of it was.
+    Read(Option<Block>),
 }
 
 /// Everything the kernel may touch for one operation.
@@ -66,7 +66,7 @@ pub(super) enum Owned {
     WakeUp(Arc<WakeUp>),
     Output(Vec<u8>, usize),
     Write(Arc<File>, Bytes),
-    Read(Arc<File>, Block),
+    Read(Arc<File>, Blank),
     File(Arc<File>),
 }
 

@@ -360,7 +360,8 @@ fn complete<T: Copy>(
         unused.push(key);
         held = match slot.take().map(|operation| operation.owned) {
             Some(Owned::Output(bytes, from)) => Held::Sent(bytes, from),
-            Some(Owned::Read(_, block)) => Held::Block(block),
+            // SAFETY: the kernel's result of a read is how many bytes it wrote, from the start on.
+            Some(Owned::Read(_, blank)) => Held::Read(unsafe { blank.filled(result) }),
             Some(
                 Owned::Nothing
                 | Owned::Listener(_)
@@ -442,7 +443,7 @@ pub(super) fn build(entries: u32, with_no_sqarray: bool) -> Result<IoUring, i32>
 mod tests {
     use super::*;
     use crate::sys::host::WakeUp;
-    use crate::sys::pool::Block;
+    use crate::sys::pool::Blank;
     use std::sync::Arc;
 
     fn ring() -> Ring<u32> {
@@ -462,7 +463,7 @@ mod tests {
         let file = Arc::new(std::fs::File::open("/dev/zero").expect("a device"));
         for tag in 0..100 {
             let read =
-                Operation::Read { file: Arc::clone(&file), block: Block::zeroed(64), position: 0 };
+                Operation::Read { file: Arc::clone(&file), block: Blank::new(64), position: 0 };
             ring.push(tag, read);
         }
         let (mut completions, mut tags) = (Vec::new(), Vec::new());
@@ -501,7 +502,7 @@ mod tests {
         for is_submitted in [true, false] {
             let mut ring = ring();
             ring.push(1, Operation::Watch(Arc::clone(&wake_up)));
-            let block = Block::zeroed(8 << 20);
+            let block = Blank::new(8 << 20);
             ring.push(2, Operation::Read { file: Arc::clone(&file), block, position: 0 });
             if is_submitted {
                 ring.submit();
