@@ -27,6 +27,9 @@ pub const RECORD_BYTES_MAX: usize = BUFFER_BYTES - HEADER_BYTES - RECORD_HEAD_BY
 /// What goes with each record where a frame carries several, in bytes.
 const RECORD_HEAD_BYTES: usize = 8;
 
+/// What is read of answers at once, in bytes.
+const ANSWERS_BYTES: usize = 16 << 10;
+
 /// What an operation of the loop is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tag {
@@ -270,6 +273,7 @@ pub fn pipeline(order: &Pipelined) -> std::io::Result<PipelinedSpans> {
     let (mut wanted, mut sent_bytes) = (window_frames * frame.len(), 0);
     let mut sent: VecDeque<(u64, u64)> = VecDeque::from([(host::mono_ns(), window_frames as u64)]);
     let (mut answered, mut input, mut frames_ns) = (0, Vec::new(), Vec::new());
+    let mut bytes = vec![0; ANSWERS_BYTES];
     let mut begun_ns = None;
     loop {
         if sent_bytes < wanted {
@@ -277,7 +281,8 @@ pub fn pipeline(order: &Pipelined) -> std::io::Result<PipelinedSpans> {
             let end = (at + wanted - sent_bytes).min(train.len());
             sent_bytes += unless_it_would_block(stream.write(&train[at..end]))?;
         }
-        let records = read_answers(&mut stream, &mut input)?;
+        let length = unless_it_would_block(stream.read(&mut bytes))?;
+        let records = answered_by(&bytes[..length], &mut input);
         if records == 0 {
             std::hint::spin_loop();
             continue;
@@ -331,11 +336,9 @@ fn settle(sent: &mut VecDeque<(u64, u64)>, mut frames: u64, now_ns: u64, into: &
     }
 }
 
-/// Records answered by what has come.
-fn read_answers(stream: &mut TcpStream, input: &mut Vec<u8>) -> std::io::Result<u64> {
-    let mut bytes = [0; 16 << 10];
-    let length = unless_it_would_block(stream.read(&mut bytes))?;
-    input.extend_from_slice(&bytes[..length]);
+/// Records answered by what has come; what is no whole answer stays in `input`.
+fn answered_by(bytes: &[u8], input: &mut Vec<u8>) -> u64 {
+    input.extend_from_slice(bytes);
     let (answers, rest) = input.as_chunks::<HEADER_BYTES>();
     let last = |answer: &[u8; HEADER_BYTES]| {
         u32::from_le_bytes([answer[12], answer[13], answer[14], answer[15]])
@@ -343,7 +346,7 @@ fn read_answers(stream: &mut TcpStream, input: &mut Vec<u8>) -> std::io::Result<
     let records = answers.iter().map(|answer| u64::from(last(answer))).sum();
     let used = input.len() - rest.len();
     input.drain(..used);
-    Ok(records)
+    records
 }
 
 fn unless_it_would_block(moved: std::io::Result<usize>) -> std::io::Result<usize> {
