@@ -45,6 +45,8 @@ pub struct Account {
     pub hostile: HostileCount,
     /// CPU time of the bus in the measured part, in seconds.
     pub server_cpu_s: Option<f64>,
+    /// Time in the measured part in which threads of the bus were ready to run and had no core, in seconds.
+    pub server_waited_s: Option<f64>,
     /// CPU time of the load in the measured part, in seconds.
     pub client_cpu_s: Option<f64>,
     /// What the bus counted in the measured part.

@@ -1,4 +1,6 @@
-//! Cpu: CPU time of processes of this host, from `/proc`.
+//! Cpu: CPU time of processes of this host, and how long they waited for a core, from `/proc`.
+
+use std::time::Duration;
 
 /// Clock ticks a second: fixed in the ABI that `/proc` shows on Linux.
 const TICKS_PER_S: f64 = 100.0;
@@ -17,6 +19,26 @@ pub fn seconds_of(processes: &[u32]) -> Option<f64> {
 /// CPU time of this process so far, in seconds.
 pub fn own_seconds() -> Option<f64> {
     seconds("/proc/self/stat")
+}
+
+/// How long threads of these processes were ready to run so far and another had their core, in seconds;
+/// `None`: it cannot be read, or there are none. Threads that ended meanwhile are not in it.
+pub fn waited_seconds_of(processes: &[u32]) -> Option<f64> {
+    let mut waited = None;
+    for process in processes {
+        for task in std::fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten() {
+            let told = std::fs::read_to_string(task.path().join("schedstat"));
+            if let Some(of_task) = told.ok().as_deref().and_then(waited_in) {
+                waited = Some(waited.unwrap_or_default() + of_task);
+            }
+        }
+    }
+    waited.as_ref().map(Duration::as_secs_f64)
+}
+
+/// Of a `schedstat`: nanoseconds on a core, nanoseconds ready without one, turns.
+fn waited_in(text: &str) -> Option<Duration> {
+    text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
 fn seconds(path: &str) -> Option<f64> {
@@ -43,5 +65,13 @@ mod tests {
         assert!(own_seconds().is_some_and(|seconds| seconds >= 0.0));
         assert_eq!(seconds_of(&[]), None);
         assert_eq!(seconds_of(&[u32::MAX]), None);
+    }
+
+    #[test]
+    fn waiting_for_a_core_is_the_second_number() {
+        assert_eq!(waited_in("5000 2500000 7\n"), Some(Duration::from_micros(2500)));
+        assert_eq!(waited_in("5000"), None);
+        assert_eq!(waited_seconds_of(&[]), None);
+        assert_eq!(waited_seconds_of(&[u32::MAX]), None);
     }
 }

@@ -193,6 +193,7 @@ impl Conductor<'_> {
         self.drain(window.end_ns)?;
         Ok(Account {
             server_cpu_s: difference(after.server_s, before.server_s),
+            server_waited_s: difference(after.server_waited_s, before.server_waited_s),
             client_cpu_s: difference(after.client_s, before.client_s),
             counters: after
                 .counters
@@ -280,6 +281,7 @@ impl Conductor<'_> {
     fn costs(&self) -> Result<Costs, LoadError> {
         Ok(Costs {
             server_s: cpu::seconds_of(&self.driver.processes()),
+            server_waited_s: cpu::waited_seconds_of(&self.driver.processes()),
             client_s: cpu::own_seconds(),
             counters: self.driver.counters()?,
         })
@@ -289,6 +291,7 @@ impl Conductor<'_> {
 /// What was spent so far.
 struct Costs {
     server_s: Option<f64>,
+    server_waited_s: Option<f64>,
     client_s: Option<f64>,
     counters: Option<Counters>,
 }

@@ -162,6 +162,10 @@ impl Runner {
         let host = watch.end();
         observed.insert("loadBusy".to_owned(), format!("{:.0} %", account.busy_share * 100.0));
         observed.insert("loadThreads".to_owned(), self.plan.threads.to_string());
+        if let Some(waited_s) = account.server_waited_s {
+            let share = waited_s / found.test.as_secs_f64().max(1e-3);
+            observed.insert("busWaitedForACore".to_owned(), format!("{:.2} %", share * 100.0));
+        }
         observed.extend(told_of_hostile(account.hostile));
         let judged = self.judged(&found, &account, driver, floors)?;
         let circumstances = Circumstances {
