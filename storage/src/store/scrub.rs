@@ -214,6 +214,8 @@ impl Store {
                 self.check_batches(*walk, *previous, result.as_ref().ok())
             }
             (_, Ok(bytes)) => self.check(&target, bytes),
+            // No later read brings what is not there.
+            (_, Err(DiskFault::Short)) if target.is_whole_file() => Seen::short(target.extent()),
             (_, Err(_)) if self.scrub.try_again() => {
                 self.scrub.target = target;
                 return true;

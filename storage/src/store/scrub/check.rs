@@ -41,6 +41,15 @@ impl Seen {
         Self { next: None, wrong: vec![Finding::Unread(range)] }
     }
 
+    /// A file that ends before this piece, by its own account or by what is known of it: all of it is damaged.
+    pub(super) fn short((file, position, _): (FileName, u64, u32)) -> Self {
+        let (bytes, what) = (position.max(BLOCK.into()), "it is longer by its header than it is");
+        Self::of(vec![Finding::Damage(
+            DamagedRange::new(file, 0, bytes, what.to_owned()),
+            no_batches(),
+        )])
+    }
+
     fn of(wrong: Vec<Finding>) -> Self {
         Self { next: None, wrong }
     }

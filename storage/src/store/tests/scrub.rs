@@ -106,6 +106,22 @@ fn a_rotten_file_of_many_pieces_is_named_and_the_pass_goes_on() {
 }
 
 #[test]
+fn a_snapshot_that_claims_to_be_longer_than_it_is_is_named_from_its_front() {
+    const LENGTH_PLACE: usize = 56;
+    for byte in [LENGTH_PLACE + 2, LENGTH_PLACE + 7] {
+        let mut house = house(&scrubbing());
+        let snapshot = *house.store.snapshots.numbers().last().expect("one was taken");
+        let file = FileName::Snapshot(snapshot);
+        house.disk.files.get_mut(&file).expect("there")[byte] ^= 0x40;
+        let found = house.let_pass(2 * MINUTE);
+        let [range] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((range.file, range.position), (file, 0));
+        assert!(range.bytes > byte as u64 && range.lost.is_empty(), "{range:?}");
+        assert!(house.counter("snapshots") >= 2, "another one was taken");
+    }
+}
+
+#[test]
 fn a_stray_copy_of_a_later_batch_takes_what_it_was_written_over_and_no_more() {
     for (from, to) in [(12, 5), (5, 12), (6, 5), (14, 1)] {
         let mut house = house(&scrubbing());
