@@ -6,7 +6,7 @@ use crate::publish::{self, Publishes};
 use crate::rpc::{self, Requests};
 use clap::{Args, Subcommand};
 use client::error::{BeginError, CallError, ConnectError, ConsumeError, SendError};
-use shard::floor::Keeping;
+use shard::floor::{Keeping, RECORD_BYTES_MAX};
 use std::path::PathBuf;
 
 /// A section of usual length, and how often it is copied at most.
@@ -55,7 +55,7 @@ pub struct FloorOptions {
     #[arg(long, default_value_t = 5000, value_parser = count)]
     pub flushes: usize,
     /// Length of a record of the log floors, in bytes
-    #[arg(long, default_value_t = 256, value_parser = message_bytes)]
+    #[arg(long, default_value_t = 256, value_parser = record_bytes)]
     pub record_size: usize,
     /// Records in a frame of the log floors
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
@@ -229,6 +229,15 @@ impl Ends {
 fn message_bytes(text: &str) -> Result<usize, String> {
     let bytes = text.parse().map_err(|_| "a number of bytes".to_owned())?;
     if (1..=1 << 20).contains(&bytes) { Ok(bytes) } else { Err("1 to 1048576 bytes".to_owned()) }
+}
+
+fn record_bytes(text: &str) -> Result<usize, String> {
+    let bytes = message_bytes(text)?;
+    if bytes <= RECORD_BYTES_MAX {
+        Ok(bytes)
+    } else {
+        Err(format!("1 to {RECORD_BYTES_MAX} bytes"))
+    }
 }
 
 fn count(text: &str) -> Result<usize, String> {

@@ -259,7 +259,8 @@ pub struct PipelinedSpans {
 /// The connection breaks, or a record is too long.
 pub fn pipeline(order: &Pipelined) -> std::io::Result<PipelinedSpans> {
     if order.record_bytes > RECORD_BYTES_MAX {
-        return Err(ErrorKind::InvalidInput.into());
+        let words = format!("{} bytes a record: at most {RECORD_BYTES_MAX}", order.record_bytes);
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, words));
     }
     let mut stream = TcpStream::connect(order.address)?;
     stream.set_nodelay(true)?;
