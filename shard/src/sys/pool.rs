@@ -251,11 +251,10 @@ mod tests {
     fn a_block_is_there_only_once_all_of_it_was_written() {
         for (result, is_filled) in [(8192, true), (8191, false), (0, false), (-5, false)] {
             let blank = Blank::new(8192);
-            // SAFETY: the blank has so many bytes, and all are written.
-            let block = unsafe {
-                blank.address().write_bytes(7, 8192);
-                blank.filled(result)
-            };
+            // SAFETY: the blank has so many bytes.
+            unsafe { blank.address().write_bytes(7, 8192) };
+            // SAFETY: all of them were written.
+            let block = unsafe { blank.filled(result) };
             assert_eq!(block.is_some(), is_filled, "{result}");
             assert!(block.is_none_or(|block| *block.as_ref() == [7; 8192]));
         }
