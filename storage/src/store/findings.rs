@@ -11,7 +11,7 @@ use crate::plan::FileName;
 use crate::queue::QueueIndex;
 use crate::segment::QueueRange;
 use crate::store::DamagedRange;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use wire::{LogIndex, QueueId};
 
@@ -26,8 +26,8 @@ const TURNS_MAX: u32 = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     waiting: VecDeque<(DamagedRange, Range<LogIndex>)>,
-    /// Where, and whether there is nothing to be had for good.
-    told: BTreeSet<(FileName, u64, bool)>,
+    /// Up to which byte, by where it begins and whether there is nothing to be had for good.
+    told: BTreeMap<(FileName, u64, bool), u64>,
     turns: u32,
     /// Blocks found damaged, each once.
     pub(super) blocks: u64,
@@ -40,21 +40,22 @@ impl Findings {
         !self.waiting.is_empty()
     }
 
-    /// `false`: it was told before.
-    fn tell(&mut self, range: DamagedRange, batches: Range<LogIndex>, is_damage: bool) -> bool {
+    /// Tells of a range unless all of it was told before; returns how many of its blocks are news.
+    fn tell(&mut self, range: DamagedRange, batches: Range<LogIndex>, is_damage: bool) -> u64 {
         let place = (range.file, range.position, is_damage);
-        if self.told.len() >= TOLD_MAX || !self.told.insert(place) {
-            return false;
+        let end = range.position.saturating_add(range.bytes.max(1));
+        let before = self.told.get(&place).copied();
+        let has_room = before.is_some() || self.told.len() < TOLD_MAX;
+        let from = before.unwrap_or(range.position);
+        if end <= from || !has_room {
+            return 0;
         }
+        self.told.insert(place, end);
         if self.waiting.len() < WAITING_MAX {
             self.waiting.push_back((range, batches));
         }
-        true
+        (end - from).div_ceil(crate::chunk::BLOCK_BYTES as u64)
     }
-}
-
-fn blocks_of(range: &DamagedRange) -> u64 {
-    range.bytes.div_ceil(crate::chunk::BLOCK_BYTES as u64).max(1)
 }
 
 impl Store {
@@ -86,18 +87,12 @@ impl Store {
                 self.reader.mark_damaged(LogIndex(index));
             }
         }
-        let blocks = blocks_of(&range);
-        if self.findings.tell(range, batches, true) {
-            self.findings.blocks += blocks;
-        }
+        self.findings.blocks += self.findings.tell(range, batches, true);
     }
 
     /// This cannot be read: told once, and nothing more.
     pub(super) fn found_unread(&mut self, range: DamagedRange) {
-        let blocks = blocks_of(&range);
-        if self.findings.tell(range, LogIndex(0)..LogIndex(0), false) {
-            self.findings.unread_blocks += blocks;
-        }
+        self.findings.unread_blocks += self.findings.tell(range, LogIndex(0)..LogIndex(0), false);
     }
 
     /// Offsets in these batches, or between their neighbours; `None`: the index is being read.

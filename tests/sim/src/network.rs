@@ -12,7 +12,7 @@ use crate::actors::ActorEvent;
 use crate::faults::{Deaf, MILLISECOND_NS};
 use crate::node::Input;
 use crate::random::Random;
-use crate::schedule::{Happening, Relief, Schedule};
+use crate::schedule::{Happening, Relief, SLOWEST_NS, Schedule};
 use std::collections::BTreeMap;
 use wire::ShardId;
 
@@ -35,8 +35,8 @@ struct Ends {
     deaf: Option<Deaf>,
     /// What waits for an actor that does not read.
     stalled: Option<Vec<u8>>,
-    /// The pause that was counted when it became half open, in all.
-    paused_ns: u64,
+    /// Time that counts for nothing: what had been by the time it became half open, and what was allowed since.
+    excused_ns: u64,
 }
 
 /// All connections, and the network's chance.
@@ -114,7 +114,7 @@ impl Schedule {
             to_actor_ns: at_ns,
             deaf: None,
             stalled: None,
-            paused_ns: 0,
+            excused_ns: 0,
         };
         self.network.links.insert(link, ends);
         self.at(at_ns, Happening::Shard(incarnation, shard, Input::Connected(link)));
@@ -244,17 +244,19 @@ impl Schedule {
         let until_ns = self.now_ns.max(self.paused_until_ns) + FOUND_BY_NS;
         if let Some(ends) = self.network.links.get_mut(&link) {
             ends.deaf = Some(deaf);
-            ends.paused_ns = paused_ns;
+            ends.excused_ns = paused_ns;
         }
         self.hinder(link, until_ns);
         self.at(until_ns, Happening::Relief(Relief::HalfOpen(link)));
     }
 
-    /// Whether a half-open connection is still there though its time is over; looks again later if the node was paused.
+    /// Whether a half-open connection is still there though its time is over; looks again later if the node was paused,
+    /// or the disk slow: a frame that a flush held is heard when it is taken.
     pub(crate) fn is_forgotten(&mut self, link: LinkId) -> bool {
-        let paused_ns = self.paused_ns;
+        let held_ns = if self.slow_until_ns > 0 { SLOWEST_NS } else { 0 };
+        let excused_ns = self.paused_ns + held_ns;
         let Some(ends) = self.network.links.get_mut(&link) else { return false };
-        let more_ns = paused_ns - std::mem::replace(&mut ends.paused_ns, paused_ns);
+        let more_ns = excused_ns - std::mem::replace(&mut ends.excused_ns, excused_ns);
         if more_ns > 0 {
             self.hinder(link, self.now_ns + more_ns);
             self.at(self.now_ns + more_ns, Happening::Relief(Relief::HalfOpen(link)));

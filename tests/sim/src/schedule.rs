@@ -15,7 +15,7 @@ const WALL_START_NS: u64 = 1_700_000_000_000_000_000;
 /// What counts as a slow flush.
 const SLOW_NS: u64 = 100 * MILLISECOND_NS;
 /// The slowest flush there is.
-const SLOWEST_NS: u64 = 10_000 * MILLISECOND_NS;
+pub(crate) const SLOWEST_NS: u64 = 10_000 * MILLISECOND_NS;
 
 /// What is scheduled.
 #[derive(Debug)]

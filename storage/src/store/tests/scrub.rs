@@ -1,6 +1,7 @@
 //! Scrub: rot is found without a reader, at a bounded pace, and nobody is disturbed.
 
 use super::*;
+use crate::log::BatchPlace;
 use crate::plan::{DiskFault, FileName};
 use crate::superblock::Superblock;
 use std::collections::BTreeSet;
@@ -80,6 +81,27 @@ fn rot_is_found_named_and_quarantined_before_anybody_reads_it() {
         assert_eq!(gaps, [(first.0, end.0, GapReason::Damage)]);
         assert_eq!(seen.len() as u64, house.visible_end(QUEUE).0 - 1);
     }
+}
+
+#[test]
+fn rot_beside_rot_that_was_told_is_told_too() {
+    let mut house = house(&scrubbing());
+    let (first, second) = {
+        let batches = &house.store.segments.hot[0].batches;
+        (batches[0], batches[1])
+    };
+    let middle = |place: &BatchPlace| (place.position + place.bytes / 2) as usize;
+    let blocks_told = |house: &House| house.store.findings.blocks;
+    house.disk.segment(first.segment)[middle(&first)] ^= 1;
+    assert_eq!(house.let_pass(2 * MINUTE).len(), 1);
+    let before = blocks_told(&house);
+    house.disk.segment(second.segment)[middle(&second)] ^= 1;
+    let found = house.let_pass(2 * MINUTE);
+    let [range] = found.as_slice() else { panic!("{found:?}") };
+    let told = range.position..range.position + range.bytes;
+    assert!(told.contains(&(middle(&second) as u64)), "{range:?}");
+    assert_eq!(blocks_told(&house) - before, u64::from(second.bytes / 4096), "each once");
+    assert_eq!(house.let_pass(2 * MINUTE), [], "and once");
 }
 
 #[test]
