@@ -253,7 +253,7 @@ impl Schedule {
     /// Whether a half-open connection is still there though its time is over; looks again later if the node was paused,
     /// or the disk slow: a frame that a flush held is heard when it is taken.
     pub(crate) fn is_forgotten(&mut self, link: LinkId) -> bool {
-        let held_ns = if self.slow_until_ns > 0 { SLOWEST_NS } else { 0 };
+        let held_ns = if self.fired.slow_flushes > 0 { SLOWEST_NS } else { 0 };
         let excused_ns = self.paused_ns + held_ns;
         let Some(ends) = self.network.links.get_mut(&link) else { return false };
         let more_ns = excused_ns - std::mem::replace(&mut ends.excused_ns, excused_ns);
