@@ -227,16 +227,19 @@ impl Ends {
 }
 
 fn message_bytes(text: &str) -> Result<usize, String> {
-    let bytes = text.parse().map_err(|_| "a number of bytes".to_owned())?;
-    if (1..=1 << 20).contains(&bytes) { Ok(bytes) } else { Err("1 to 1048576 bytes".to_owned()) }
+    bytes_up_to(text, 1 << 20)
 }
 
 fn record_bytes(text: &str) -> Result<usize, String> {
-    let bytes = message_bytes(text)?;
-    if bytes <= RECORD_BYTES_MAX {
+    bytes_up_to(text, RECORD_BYTES_MAX)
+}
+
+fn bytes_up_to(text: &str, bytes_max: usize) -> Result<usize, String> {
+    let bytes = text.parse().map_err(|_| "a number of bytes".to_owned())?;
+    if (1..=bytes_max).contains(&bytes) {
         Ok(bytes)
     } else {
-        Err(format!("1 to {RECORD_BYTES_MAX} bytes"))
+        Err(format!("1 to {bytes_max} bytes"))
     }
 }
 
