@@ -5,7 +5,7 @@
 //! `RABBITMQ_SERVER` and `DEFIBUS` name others.
 
 use bench::RunResult;
-use bench::result::{self, Level};
+use bench::result::{self, Level, Validity};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write;
@@ -246,8 +246,10 @@ fn side_by_side() {
         "--defibus".into(),
         defibus.expect("probed").into(),
     ];
-    let (results, _) = run(&arguments);
+    let (mut results, _) = run(&arguments);
     check_accounts(&results);
+    // Of what a busy machine makes invalid nothing is compared, and how busy it is, is not asked here.
+    results.iter_mut().for_each(|run| run.validity = Validity::default());
     let groups = bench::report::groups(&results);
     let together = groups.iter().filter(|group| group.series.len() == 2).count();
     assert_eq!(together, 3, "requests and events of both, and events alone, side by side");
