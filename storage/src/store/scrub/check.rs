@@ -43,11 +43,9 @@ impl Seen {
 
     /// A file that ends before this piece, by its own account or by what is known of it: all of it is damaged.
     pub(super) fn short((file, position, _): (FileName, u64, u32)) -> Self {
-        let (bytes, what) = (position.max(BLOCK.into()), "it is longer by its header than it is");
-        Self::of(vec![Finding::Damage(
-            DamagedRange::new(file, 0, bytes, what.to_owned()),
-            no_batches(),
-        )])
+        let what = "it ends before the length it is said to have".to_owned();
+        let range = DamagedRange::new(file, 0, position.max(BLOCK.into()), what);
+        Self::of(vec![Finding::Damage(range, no_batches())])
     }
 
     fn of(wrong: Vec<Finding>) -> Self {
