@@ -249,7 +249,9 @@ fn side_by_side() {
     let (mut results, _) = run(&arguments);
     check_accounts(&results);
     // Of what a busy machine makes invalid nothing is compared, and how busy it is, is not asked here.
-    results.iter_mut().for_each(|run| run.validity = Validity::default());
+    for run in &mut results {
+        run.validity = Validity::default();
+    }
     let groups = bench::report::groups(&results);
     let together = groups.iter().filter(|group| group.series.len() == 2).count();
     assert_eq!(together, 3, "requests and events of both, and events alone, side by side");
