@@ -83,7 +83,7 @@ codes! {
     RecordInvalid = 0x0304, No, "a record fails its checksum or its limits", "the message names the record; check the client and its memory";
     RecordTooLarge = 0x0305, No, "a record is larger than the node takes", "send smaller records, or raise `limits.record_bytes`";
     ProducerFenced = 0x0306, No, "a newer epoch of this producer exists", "another instance uses this producer id: open a new one";
-    SequenceGap = 0x0307, No, "a sequence is missing before this one", "resend from the expected sequence";
+    SequenceGap = 0x0307, No, "a sequence is missing before this one", "resend from the expected sequence; if that was accepted, damage took it: open a new epoch";
     UnknownProducer = 0x0308, No, "this producer is not known here, or was forgotten", "open the producer again; records in doubt may be there or not";
     TooManyProducers = 0x0309, Later, "the limit of producers is reached", "reuse producers instead of opening one per message";
 

@@ -2,7 +2,9 @@
 
 use defibus::broker::mail::Mail;
 use shard::{Effect, Event};
-use wire::ShardId;
+use wire::{ErrorCode, Kind, ShardId, table};
+
+use crate::actors::caller::decode;
 
 /// The last lines kept for a report.
 const LINES_MAX: usize = 4000;
@@ -67,8 +69,9 @@ impl Trace {
     pub fn effect(&mut self, shard: ShardId, effect: &Effect<Mail>, bytes: &[u8]) {
         if let Effect::Send { connection, range } = effect {
             self.hash.update(&bytes[range.clone()]);
-            let kind = bytes.get(range.start + 5).copied().and_then(wire::Kind::from_number);
-            self.note(&format!("shard {shard} -> send {} {kind:?}", connection.slot));
+            let sent = &bytes[range.clone()];
+            let (kind, _) = decode(sent);
+            self.note(&format!("shard {shard} -> send {} {kind:?}{}", connection.slot, why(sent)));
         } else {
             let name = match effect {
                 Effect::Send { .. } | Effect::Arm { .. } => return,
@@ -92,4 +95,12 @@ impl Trace {
             self.note(&format!("shard {shard} -> {name}"));
         }
     }
+}
+
+/// What a refusal says; nothing of any other frame.
+fn why(sent: &[u8]) -> String {
+    let (Kind::Error, frame) = decode(sent) else { return String::new() };
+    let error: table::Error<'_> = frame.read().expect("the broker sends valid frames");
+    let code = ErrorCode::from_number(error.code());
+    format!(" {code:?}: {}", error.message().unwrap_or_default())
 }

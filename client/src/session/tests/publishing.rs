@@ -211,6 +211,21 @@ fn a_forgotten_producer_opens_again_and_says_what_it_cannot_know() {
 }
 
 #[test]
+fn a_node_that_lost_what_it_had_accepted_is_asked_for_a_new_epoch() {
+    let mut world = World::ready(FakeNode::new(1));
+    let config = config(&world.node);
+    let key = producer(&mut world, config);
+    let send = |world: &mut World| {
+        world.session.enqueue(key, &NewRecord::new(b"1"), true).expect("room");
+        world.until(200, |session| session.producer(key)?.next_settled()).1
+    };
+    send(&mut world).expect("accepted");
+    world.node.refusals = [Some(ErrorCode::SequenceGap)].into();
+    send(&mut world).expect("certainly not there, so not in doubt: accepted in the next epoch");
+    assert_eq!(world.node.epochs[&1], 2);
+}
+
+#[test]
 fn a_fenced_producer_ends() {
     let mut world = World::ready(FakeNode::new(1));
     let config = config(&world.node);

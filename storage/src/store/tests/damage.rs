@@ -81,6 +81,23 @@ fn without_damage_epochs_go_on_one_by_one() {
 }
 
 #[test]
+fn behind_a_section_that_damage_took_only_a_new_epoch_goes_on() {
+    let mut house = House::with_queue(&config());
+    let records = section(0, 1, 10);
+    for sequence in 0..2 {
+        house.publish_as(QUEUE, (5, 1, sequence), &records, 1).expect("taken");
+        house.turn();
+    }
+    damage_newest(&mut house);
+    let mut house = house.restart();
+    let gap = Err(PublishRefused::SequenceGap { expected: 1 });
+    assert_eq!(house.publish_as(QUEUE, (5, 1, 2), &records, 1), gap, "1 is not there");
+    let next = house.publish_as(QUEUE, (5, 2, 0), &records, 1).expect("a new epoch");
+    assert!(!next.duplicate);
+    assert_eq!(next.first_offset, Offset(1 + OFFSETS_SKIPPED));
+}
+
+#[test]
 fn a_queue_whose_first_records_are_damaged_says_so_and_for_ever() {
     let mut house = House::with_queue(&config());
     house.publish(QUEUE, 3, 10);

@@ -44,6 +44,8 @@ struct Section {
 struct Stream {
     next_sequence: u64,
     in_flight: VecDeque<Section>,
+    /// When the last receipt came.
+    accepted_ns: u64,
 }
 
 /// A section on one connection.
@@ -285,6 +287,9 @@ impl Producer {
             records: &records,
         });
         self.settle(queue, &records);
+        if let Some(stream) = self.streams.get_mut(&queue) {
+            stream.accepted_ns = context.schedule.now_ns;
+        }
     }
 
     /// This section is not sent again.
@@ -302,7 +307,13 @@ impl Producer {
     ) {
         context.schedule.fired.refusals += 1;
         let code = ErrorCode::from_number(error.code());
-        if let Some(Flight { queue, records, .. }) = self.lines[line].asked.remove(&request) {
+        if let Some(Flight { queue, records, sent_ns, .. }) =
+            self.lines[line].asked.remove(&request)
+        {
+            if code == Some(ErrorCode::SequenceGap) && self.is_first(queue, &records, sent_ns) {
+                // Damage took what was accepted before it: the numbers of this epoch lead nowhere.
+                self.standing = Standing::Closed;
+            }
             let asked = self.lines[line].caller.asked(context, request);
             let (records, code) = (&records, error.code());
             context.oracle.saw(&Observation::Refused { asked, queue, records, code });
@@ -325,6 +336,14 @@ impl Producer {
         for section in self.streams.values_mut().flat_map(|stream| &mut stream.in_flight) {
             section.sent_ns = 0;
         }
+    }
+
+    /// Whether all before a section had been accepted when it was sent.
+    fn is_first(&self, queue: QueueId, records: &[RecordId], sent_ns: u64) -> bool {
+        self.streams.get(&queue).is_some_and(|stream| {
+            let first = stream.in_flight.front();
+            first.is_some_and(|first| first.records == records) && sent_ns > stream.accepted_ns
+        })
     }
 
     fn on_frame(
