@@ -13,6 +13,7 @@ use crate::faults::{Deaf, MILLISECOND_NS};
 use crate::node::Input;
 use crate::random::Random;
 use crate::schedule::{Happening, Relief, SLOWEST_NS, Schedule};
+use defibus::broker::post::MAILBOX_SLOTS;
 use std::collections::BTreeMap;
 use wire::ShardId;
 
@@ -241,13 +242,21 @@ impl Schedule {
         let Some(link) = self.network.some_link(|ends| ends.deaf.is_none()) else { return };
         self.fired.half_opens += 1;
         let paused_ns = self.paused_ns;
-        let until_ns = self.now_ns.max(self.paused_until_ns) + FOUND_BY_NS;
+        let heard_ns = self.now_ns.max(self.paused_until_ns).max(self.held_until_ns());
+        let until_ns = heard_ns + FOUND_BY_NS;
         if let Some(ends) = self.network.links.get_mut(&link) {
             ends.deaf = Some(deaf);
             ends.excused_ns = paused_ns;
         }
         self.hinder(link, until_ns);
         self.at(until_ns, Happening::Relief(Relief::HalfOpen(link)));
+    }
+
+    /// Until when frames may be held: mailboxes with no slot for deliveries keep what asks for some, and what
+    /// comes behind it, until the world heals. It is heard when it is taken.
+    fn held_until_ns(&self) -> u64 {
+        let has_no_way = self.faults.mail_slots <= MAILBOX_SLOTS / 4 * 3;
+        if has_no_way { self.faults.heal_ns } else { 0 }
     }
 
     /// Whether a half-open connection is still there though its time is over; looks again later if the node was paused,
