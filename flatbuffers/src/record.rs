@@ -182,8 +182,9 @@ pub fn write_record(
         body_bytes: u32::try_from(record.body.len()).map_err(|_| too_large)?.into(),
     };
     let start = section.len();
+    section.reserve(length);
     section.extend_from_slice(layout.as_bytes());
-    for part in parts {
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
         section.extend_from_slice(part);
     }
     let crc = crc32fast::hash(&section[start + 4..]);

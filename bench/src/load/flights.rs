@@ -1,8 +1,17 @@
 //! Flights: messages that were sent and not answered: when each was due, by the ticket of its end.
+//!
+//! ```text
+//!   recent:  41 | 42 | gone | 44 | 45      tickets that count up: a place each
+//!   others:  7, 2^20 + 3                   stragglers, and tickets that do not count up: hashed
+//! ```
 
 #[expect(clippy::disallowed_types, reason = "hashed by a fixed multiplication")]
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::hash::{BuildHasherDefault, Hasher};
+
+/// Places kept: with more, the oldest message is a straggler, which would keep all that follow.
+const RECENT_MAX: usize = 1 << 17;
 
 /// One message under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,28 +25,64 @@ pub struct Flight {
 /// Messages under way, by ticket. It grows with what is in flight, which its owner bounds, and then
 /// allocates no more.
 #[derive(Clone, Debug, Default)]
-#[expect(clippy::disallowed_types, reason = "as above")]
-pub struct Flights(HashMap<u64, Flight, BuildHasherDefault<TicketHasher>>);
+pub struct Flights {
+    /// The ticket of the first place.
+    base: u64,
+    recent: VecDeque<Option<Flight>>,
+    #[expect(clippy::disallowed_types, reason = "as above")]
+    others: HashMap<u64, Flight, BuildHasherDefault<TicketHasher>>,
+    count: usize,
+}
 
 impl Flights {
     /// How many.
-    pub fn count(&self) -> usize {
-        self.0.len()
+    pub const fn count(&self) -> usize {
+        self.count
     }
 
     /// One leaves under a ticket that no other has.
     pub fn insert(&mut self, ticket: u64, flight: Flight) {
-        self.0.insert(ticket, flight);
+        self.count += 1;
+        if self.recent.is_empty() {
+            self.base = ticket;
+        }
+        if ticket != self.base.wrapping_add(self.recent.len() as u64) {
+            self.others.insert(ticket, flight);
+            return;
+        }
+        self.recent.push_back(Some(flight));
+        if self.recent.len() > RECENT_MAX
+            && let Some(Some(straggler)) = self.recent.pop_front()
+        {
+            self.others.insert(self.base, straggler);
+            self.base += 1;
+            self.slide();
+        }
     }
 
     /// One was answered.
     pub fn remove(&mut self, ticket: u64) -> Option<Flight> {
-        self.0.remove(&ticket)
+        let place = usize::try_from(ticket.wrapping_sub(self.base)).unwrap_or(usize::MAX);
+        let flight = match self.recent.get_mut(place) {
+            Some(flight) => flight.take(),
+            None => self.others.remove(&ticket),
+        }?;
+        self.count -= 1;
+        self.slide();
+        Some(flight)
     }
 
     /// All that were never answered.
     pub fn left(&self) -> impl Iterator<Item = Flight> + '_ {
-        self.0.values().copied()
+        self.recent.iter().flatten().chain(self.others.values()).copied()
+    }
+
+    /// The first place is one that is still under way.
+    fn slide(&mut self) {
+        while let Some(None) = self.recent.front() {
+            self.recent.pop_front();
+            self.base += 1;
+        }
     }
 }
 
@@ -66,20 +111,61 @@ impl Hasher for TicketHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
+    const fn flight(nth: u64) -> Flight {
+        Flight { sequence: nth, due_ns: nth + 1 }
+    }
 
     /// Answers come in the order of the sends, a window behind: the common case, at the largest window.
-    #[test]
-    fn what_left_first_is_found_first_whatever_the_window() {
+    fn a_window_behind(step: u64) {
         let mut flights = Flights::default();
-        let flight = |nth: u64| Flight { sequence: nth, due_ns: nth + 1 };
         for nth in 0..200_000_u64 {
-            flights.insert(nth * 64, flight(nth));
+            flights.insert(7 + nth * step, flight(nth));
             if let Some(answered) = nth.checked_sub(65_536) {
-                assert_eq!(flights.remove(answered * 64), Some(flight(answered)));
-                assert_eq!(flights.remove(answered * 64), None, "answered once");
+                assert_eq!(flights.remove(7 + answered * step), Some(flight(answered)));
+                assert_eq!(flights.remove(7 + answered * step), None, "answered once");
             }
         }
         assert_eq!(flights.count(), 65_536);
         assert_eq!(flights.left().count(), 65_536);
+        assert_eq!(flights.others.is_empty(), step == 1);
+    }
+
+    #[test]
+    fn what_left_first_is_found_first_whatever_the_window() {
+        a_window_behind(1);
+        a_window_behind(64);
+    }
+
+    #[test]
+    fn a_straggler_keeps_no_place_of_those_that_follow() {
+        let mut flights = Flights::default();
+        flights.insert(0, flight(0));
+        for nth in 1..1_000_000 {
+            flights.insert(nth, flight(nth));
+            assert_eq!(flights.remove(nth), Some(flight(nth)));
+        }
+        assert_eq!((flights.count(), flights.recent.len()), (1, 0));
+        assert_eq!(flights.remove(0), Some(flight(0)));
+    }
+
+    #[test]
+    fn in_any_order_it_is_a_map() {
+        let (mut flights, mut map) = (Flights::default(), BTreeMap::new());
+        for nth in 0..10_000_u64 {
+            let ticket = if nth % 10 == 3 { nth << 20 } else { nth };
+            flights.insert(ticket, flight(nth));
+            map.insert(ticket, flight(nth));
+            for asked in [nth * 7919 % 10_000, nth / 3, ticket / 2, (nth / 2 * 10 + 3) << 20] {
+                assert_eq!(flights.remove(asked), map.remove(&asked), "{asked}");
+            }
+            assert_eq!(flights.count(), map.len());
+        }
+        let mut left: Vec<u64> = flights.left().map(|flight| flight.sequence).collect();
+        left.sort_unstable();
+        let mut expected: Vec<u64> = map.values().map(|flight| flight.sequence).collect();
+        expected.sort_unstable();
+        assert_eq!(left, expected);
     }
 }

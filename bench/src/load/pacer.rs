@@ -27,11 +27,20 @@ pub enum Pacer {
     Closed {
         /// Pause between an answer and the next message.
         think_ns: u64,
-        /// Who may send a message, and from when on, oldest first; at most those in flight.
-        ready: VecDeque<(u64, usize)>,
+        /// Who may send messages, and from when on, oldest first; at most those in flight.
+        ready: VecDeque<Ready>,
         /// Whether the bus takes them, and its consumers keep up.
         room: Room,
     },
+}
+
+/// Messages that one sender may send from one time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    from_ns: u64,
+    sender: usize,
+    /// At least 1.
+    count: usize,
 }
 
 /// Whether what is due may leave.
@@ -70,8 +79,11 @@ impl Pacer {
 
     /// A closed loop of `senders`, each with `in_flight` messages at most, the first at `begin_ns`.
     pub fn closed(think_ns: u64, senders: usize, in_flight: usize, begin_ns: u64) -> Self {
-        let ready = (0..senders * in_flight).map(|nth| (begin_ns, nth % senders)).collect();
-        Self::Closed { think_ns, ready, room: Room::default() }
+        let mut pacer = Self::Closed { think_ns, ready: VecDeque::new(), room: Room::default() };
+        for nth in 0..senders * in_flight {
+            pacer.may_send(nth % senders, begin_ns);
+        }
+        pacer
     }
 
     /// The message to be sent now, if one is.
@@ -83,8 +95,8 @@ impl Pacer {
             }
             // A closed loop has no due times: a message is due when it is sent.
             Self::Closed { ready, .. } => {
-                let (_, sender) = *ready.front().filter(|(ready_ns, _)| *ready_ns <= now_ns)?;
-                Some(Due { at_ns: now_ns, sender: Some(sender) })
+                let Ready { sender, .. } = ready.front().filter(|of| of.from_ns <= now_ns)?;
+                Some(Due { at_ns: now_ns, sender: Some(*sender) })
             }
         }
     }
@@ -98,7 +110,13 @@ impl Pacer {
                 room.leave(due_ns, now_ns)
             }
             Self::Closed { ready, room, .. } => {
-                ready.pop_front().map_or(0, |(ready_ns, _)| room.leave(ready_ns, now_ns))
+                let Some(front) = ready.front_mut() else { return 0 };
+                let from_ns = front.from_ns;
+                front.count -= 1;
+                if front.count == 0 {
+                    ready.pop_front();
+                }
+                room.leave(from_ns, now_ns)
             }
         }
     }
@@ -111,8 +129,17 @@ impl Pacer {
 
     /// `sender` has an answer.
     pub fn answered(&mut self, sender: usize, now_ns: u64) {
-        if let Self::Closed { think_ns, ready, .. } = self {
-            ready.push_back((now_ns + *think_ns, sender));
+        if let Self::Closed { think_ns, .. } = self {
+            let from_ns = now_ns + *think_ns;
+            self.may_send(sender, from_ns);
+        }
+    }
+
+    fn may_send(&mut self, sender: usize, from_ns: u64) {
+        let Self::Closed { ready, .. } = self else { return };
+        match ready.back_mut() {
+            Some(last) if (last.sender, last.from_ns) == (sender, from_ns) => last.count += 1,
+            Some(_) | None => ready.push_back(Ready { from_ns, sender, count: 1 }),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 /// Messages sent before the loop looks around again.
 const SENDS_PER_TURN: usize = 256;
 /// Messages sent between two looks at the clock.
-const SENDS_PER_LOOK: usize = 8;
+const SENDS_PER_LOOK: usize = 16;
 /// Sequences of failed messages kept for the account of losses, by sender.
 const FAILED_KEPT: usize = 65_536;
 /// Steps in which what never left is added to the latencies.

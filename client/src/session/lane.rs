@@ -18,15 +18,13 @@
 
 use crate::error::{Refusal, SendError, UnknownCause};
 use crate::receipt::{Receipt, Ticket};
+use crate::session::settled::Settled;
 use std::collections::VecDeque;
 use wire::limits::PRODUCER_SECTIONS_IN_FLIGHT_MAX;
-use wire::{Offset, QueueId, ShardId};
+use wire::{QueueId, ShardId};
 
-/// Emptied sections a lane keeps for use again.
-const SPARE_SECTIONS_MAX: usize = 16;
-
-/// A record and what became of it.
-pub(crate) type Settled = (Ticket, Result<Receipt, SendError>);
+/// Memory of emptied sections that a lane keeps for use again, in bytes.
+const SPARE_BYTES_MAX: usize = 512 * 1024;
 
 /// Where a section stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,14 +70,19 @@ impl Section {
         self.tickets.len() as u32
     }
 
+    /// Memory it holds, in bytes, whether used or not.
+    fn kept_bytes(&self) -> usize {
+        self.bytes.capacity() + self.tickets.capacity() * size_of::<Ticket>()
+    }
+
     fn sequence_end(&self) -> u64 {
         self.first_sequence + self.tickets.len() as u64
     }
 
-    fn report(&mut self, error: &SendError, settled: &mut VecDeque<Settled>) {
+    fn report(&mut self, error: &SendError, settled: &mut Settled) {
         if !self.reported {
             self.reported = true;
-            settled.extend(self.tickets.iter().map(|ticket| (*ticket, Err(error.clone()))));
+            settled.extend(&self.tickets, Err(error.clone()));
         }
     }
 }
@@ -95,6 +98,7 @@ pub(crate) struct Lane {
     pub(crate) open: Section,
     sections: VecDeque<Section>,
     spare: Vec<Section>,
+    spare_bytes: usize,
     sent_count: usize,
     next_sequence: u64,
     /// After the last sequence known to be accepted.
@@ -118,6 +122,7 @@ impl Lane {
             open: Section::default(),
             sections: VecDeque::new(),
             spare: Vec::new(),
+            spare_bytes: 0,
             sent_count: 0,
             next_sequence: 0,
             accepted_end: 0,
@@ -135,6 +140,7 @@ impl Lane {
             return;
         }
         let fresh = self.spare.pop().unwrap_or_default();
+        self.spare_bytes -= fresh.kept_bytes();
         let mut section = std::mem::replace(&mut self.open, fresh);
         section.first_sequence = self.next_sequence;
         self.next_sequence = section.sequence_end();
@@ -179,7 +185,7 @@ impl Lane {
         &mut self,
         request_id: u64,
         receipt: Receipt,
-        settled: &mut VecDeque<Settled>,
+        settled: &mut Settled,
     ) -> usize {
         let Some(section) = self.take_sent(request_id) else { return 0 };
         self.accepted_end = self.accepted_end.max(section.sequence_end());
@@ -187,20 +193,13 @@ impl Lane {
         self.retries = 0;
         self.postponed_by = None;
         if !section.reported {
-            settled.extend(section.tickets.iter().zip(0..).map(|(ticket, nth)| {
-                let offset = Offset(receipt.offset.0.saturating_add(nth));
-                (*ticket, Ok(Receipt { offset, ..receipt }))
-            }));
+            settled.extend(&section.tickets, Ok(receipt));
         }
         self.recycle(section)
     }
 
     /// A missing sequence before it: certainly not there. It will be sent again.
-    pub(crate) fn refused_by_gap(
-        &mut self,
-        request_id: u64,
-        settled: &mut VecDeque<Settled>,
-    ) -> usize {
+    pub(crate) fn refused_by_gap(&mut self, request_id: u64, settled: &mut Settled) -> usize {
         let Some(index) = self.settle_sent(request_id) else { return 0 };
         let section = &mut self.sections[index];
         section.state = State::Refused;
@@ -210,7 +209,7 @@ impl Lane {
     }
 
     /// The producer is not known there: certainly not taken now, but perhaps before.
-    pub(crate) fn forgotten(&mut self, request_id: u64, settled: &mut VecDeque<Settled>) -> usize {
+    pub(crate) fn forgotten(&mut self, request_id: u64, settled: &mut Settled) -> usize {
         let Some(index) = self.settle_sent(request_id) else { return 0 };
         if self.sections[index].doubtful {
             let error = SendError::Unknown(UnknownCause::ProducerForgotten);
@@ -226,7 +225,7 @@ impl Lane {
         request_id: u64,
         refusal: Refusal,
         now_ns: u64,
-        settled: &mut VecDeque<Settled>,
+        settled: &mut Settled,
     ) -> usize {
         let Some(index) = self.settle_sent(request_id) else { return 0 };
         let section = &mut self.sections[index];
@@ -245,7 +244,7 @@ impl Lane {
         &mut self,
         request_id: u64,
         refusal: Refusal,
-        settled: &mut VecDeque<Settled>,
+        settled: &mut Settled,
     ) -> usize {
         let Some(index) = self.settle_sent(request_id) else { return 0 };
         // An earlier attempt may have been taken: this no does not say.
@@ -258,12 +257,7 @@ impl Lane {
     }
 
     /// A connection is gone. `again`: the node recognises what it saw before.
-    pub(crate) fn lost(
-        &mut self,
-        connection: usize,
-        again: bool,
-        settled: &mut VecDeque<Settled>,
-    ) -> usize {
+    pub(crate) fn lost(&mut self, connection: usize, again: bool, settled: &mut Settled) -> usize {
         let mut freed_bytes = 0;
         let mut index = 0;
         while index < self.sections.len() {
@@ -288,7 +282,7 @@ impl Lane {
     }
 
     /// Ends every section whose deadline has come, and the open one.
-    pub(crate) fn expire(&mut self, now_ns: u64, settled: &mut VecDeque<Settled>) -> usize {
+    pub(crate) fn expire(&mut self, now_ns: u64, settled: &mut Settled) -> usize {
         let mut freed_bytes = 0;
         let mut index = 0;
         if !self.open.tickets.is_empty() && self.open.deadline_ns <= now_ns {
@@ -354,7 +348,7 @@ impl Lane {
     }
 
     /// A new epoch: sequences start from 0. What is in doubt can no longer be recognised.
-    pub(crate) fn restart(&mut self, settled: &mut VecDeque<Settled>) -> usize {
+    pub(crate) fn restart(&mut self, settled: &mut Settled) -> usize {
         let mut freed_bytes = 0;
         while let Some(index) = self.sections.iter().position(|section| section.doubtful) {
             let error = SendError::Unknown(UnknownCause::ProducerForgotten);
@@ -367,7 +361,7 @@ impl Lane {
     }
 
     /// Ends everything: the producer can send no more.
-    pub(crate) fn end(&mut self, refusal: &Refusal, settled: &mut VecDeque<Settled>) -> usize {
+    pub(crate) fn end(&mut self, refusal: &Refusal, settled: &mut Settled) -> usize {
         self.seal();
         let mut freed_bytes = 0;
         while let Some(section) = self.sections.front() {
@@ -400,12 +394,7 @@ impl Lane {
     }
 
     /// Drops a section that is not on the wire, reported once.
-    fn give_up(
-        &mut self,
-        index: usize,
-        error: &SendError,
-        settled: &mut VecDeque<Settled>,
-    ) -> usize {
+    fn give_up(&mut self, index: usize, error: &SendError, settled: &mut Settled) -> usize {
         let Some(mut section) = self.sections.remove(index) else { return 0 };
         section.report(error, settled);
         if section.doubtful {
@@ -417,7 +406,7 @@ impl Lane {
     }
 
     /// Off the wire and reported already: it is not sent again.
-    fn drop_reported(&mut self, index: usize, settled: &mut VecDeque<Settled>) -> usize {
+    fn drop_reported(&mut self, index: usize, settled: &mut Settled) -> usize {
         if !self.sections[index].reported {
             return 0;
         }
@@ -447,12 +436,11 @@ impl Lane {
         let bytes = section.bytes.len();
         section.bytes.clear();
         section.tickets.clear();
-        if self.spare.len() < SPARE_SECTIONS_MAX {
-            self.spare.push(Section {
-                bytes: section.bytes,
-                tickets: section.tickets,
-                ..Section::default()
-            });
+        let kept_bytes = self.spare_bytes + section.kept_bytes();
+        if kept_bytes <= SPARE_BYTES_MAX {
+            self.spare_bytes = kept_bytes;
+            let Section { bytes, tickets, .. } = section;
+            self.spare.push(Section { bytes, tickets, ..Section::default() });
         }
         bytes
     }

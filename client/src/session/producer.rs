@@ -7,13 +7,13 @@
 
 use crate::clock::{Now, nanoseconds};
 use crate::config::ProducerConfig;
-use crate::error::{CallError, EnqueueError, Refusal, SendError};
+use crate::error::{CallError, EnqueueError, Refusal};
 use crate::placement::Choice;
 use crate::receipt::{Receipt, Ticket};
 use crate::record::NewRecord;
-use crate::session::lane::{Lane, Settled};
+use crate::session::lane::Lane;
+use crate::session::settled::{Ending, Settled};
 use crate::trace::Tracing;
-use std::collections::VecDeque;
 use wire::error::Retry;
 use wire::limits::SECTION_RECORDS_MAX;
 use wire::record::{
@@ -54,7 +54,7 @@ pub(crate) struct ProducerState {
     epoch_is_spent: bool,
     /// It was open before: having no room at this moment is no reason to give up.
     was_open: bool,
-    settled: VecDeque<Settled>,
+    settled: Settled,
     /// The next record is to be traced.
     pub(crate) traces_next: bool,
     /// The record that is traced, one at a time.
@@ -77,7 +77,7 @@ impl ProducerState {
             lanes: Vec::new(),
             epoch_is_spent: false,
             was_open: false,
-            settled: VecDeque::new(),
+            settled: Settled::default(),
             traces_next: false,
             tracing: None,
             turn: 0,
@@ -215,11 +215,10 @@ impl ProducerState {
         let Some(of) = self.lanes.get_mut(usize::from(lane)) else { return };
         let settled_count = self.settled.len();
         self.window_bytes -= of.accepted(request_id, receipt, &mut self.settled);
-        if let Some(tracing) = &mut self.tracing {
-            let mut fresh = self.settled.iter().skip(settled_count);
-            if fresh.any(|(ticket, _)| ticket.0 == tracing.of) {
-                tracing.answered(now_ns);
-            }
+        if let Some(tracing) = &mut self.tracing
+            && self.settled.has_from(settled_count, Ticket(tracing.of))
+        {
+            tracing.answered(now_ns);
         }
         self.close_up();
     }
@@ -284,18 +283,17 @@ impl ProducerState {
     }
 
     /// The next record that is settled; it leaves the window.
-    pub(crate) fn next_settled(&mut self) -> Option<Settled> {
+    pub(crate) fn next_settled(&mut self) -> Option<(Ticket, Ending)> {
         let settled = self.settled.pop_front()?;
         self.window_records -= 1;
         Some(settled)
     }
 
     /// The settled record of this ticket; it leaves the window.
-    pub(crate) fn take_settled(&mut self, ticket: Ticket) -> Option<Result<Receipt, SendError>> {
-        let index = self.settled.iter().position(|(of, _)| *of == ticket)?;
-        let (_, result) = self.settled.remove(index)?;
+    pub(crate) fn take_settled(&mut self, ticket: Ticket) -> Option<Ending> {
+        let end = self.settled.remove(ticket)?;
         self.window_records -= 1;
-        Some(result)
+        Some(end)
     }
 
     /// Records enqueued and not settled.
