@@ -92,7 +92,8 @@ impl<M: Parcel> Machine<M> {
     }
 
     pub(super) fn run_dry(&mut self, id: ConnectionId) {
-        self.counters.receive_buffers_empty += 1;
+        let some_are_left = self.ring.offer_more_buffers();
+        self.counters.receive_buffers_empty += u64::from(!some_are_left);
         if let Some(connection) = self.connections.get_mut(id) {
             connection.is_dry = true;
             self.dry.push_back(id);

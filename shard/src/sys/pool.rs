@@ -3,11 +3,16 @@
 //! ```text
 //!   kernel takes from the head           we put back at the tail
 //!   | entry | entry | ... | entry |  -->  memory: | buffer 0 | buffer 1 | ... |
+//!     offered: at most `level`             kept: the last one given back is the next one offered
 //! ```
 //!
+//! Only as many buffers are offered as are in use at once: the kernel takes them in turns, and all
+//! of them in turns would be more memory than a core's cache holds. When it finds none, twice as
+//! many are offered from then on; when it took less than a quarter for long, half as many.
+//!
 //! Invariants:
-//!   1. A buffer is the kernel's (its entry stands between head and tail) or is owned by one
-//!      `Received`, never both. A `Received` cannot be copied; giving it back consumes it.
+//!   1. A buffer is the kernel's (its entry stands between head and tail), is kept here, or is owned
+//!      by one `Received`. A `Received` cannot be copied; giving it back consumes it.
 //!   2. The memory outlives the kernel's use: the owner (`Ring`) drops it after the ring is quiet.
 
 use io_uring::types::BufRingEntry;
@@ -17,6 +22,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// What direct IO asks of addresses, positions and lengths, in bytes.
 pub(crate) const BLOCK_BYTES: usize = 4096;
+/// Receive buffers offered at least.
+const LEVEL_MIN: u16 = 16;
+/// Looks between two judgements of how many are offered.
+const LOOKS: u32 = 4096;
 
 /// The layout of `bytes` that start on a block, at least one.
 fn layout_of(bytes: usize) -> Layout {
@@ -136,20 +145,32 @@ pub(crate) struct Pool {
     count: u16,
     buffer_bytes: usize,
     tail: u16,
-    free: usize,
-    published: bool,
+    offered: u16,
+    /// The last one given back is the next one offered: its memory is in the cache.
+    kept: Vec<u16>,
+    /// How many are offered at most.
+    level: u16,
+    /// Since the last judgement: looks, and the fewest that were left at one.
+    looks: u32,
+    left_min: u16,
 }
 
 impl Pool {
     /// `count` buffers (a power of two) of `buffer_bytes` each.
     pub(super) fn new(count: u16, buffer_bytes: usize) -> Self {
-        let entries = Block::zeroed(usize::from(count) * size_of::<BufRingEntry>());
-        let memory = Block::zeroed(usize::from(count) * buffer_bytes);
-        let mut pool =
-            Self { entries, memory, count, buffer_bytes, tail: 0, free: 0, published: false };
-        for id in 0..count {
-            pool.put(id);
-        }
+        let level = count.min(LEVEL_MIN);
+        let mut pool = Self {
+            entries: Block::zeroed(usize::from(count) * size_of::<BufRingEntry>()),
+            memory: Block::zeroed(usize::from(count) * buffer_bytes),
+            count,
+            buffer_bytes,
+            tail: 0,
+            offered: 0,
+            kept: (0..count).rev().collect(),
+            level,
+            looks: 0,
+            left_min: level,
+        };
         pool.publish();
         pool
     }
@@ -163,14 +184,19 @@ impl Pool {
         self.count
     }
 
-    /// Buffers that are the kernel's.
+    /// Buffers that nobody owns: offered or kept.
     pub(super) fn free(&self) -> usize {
-        self.free
+        usize::from(self.offered) + self.kept.len()
     }
 
     /// The kernel took one.
     pub(super) fn note_taken(&mut self) {
-        self.free -= 1;
+        self.offered -= 1;
+    }
+
+    /// The kernel found none: more are offered from now on, if there are more.
+    pub(super) fn offer_more(&mut self) {
+        self.level = self.level.saturating_mul(2).min(self.count);
     }
 
     /// The bytes in a received buffer.
@@ -187,13 +213,13 @@ impl Pool {
         unsafe { std::slice::from_raw_parts(start.cast_const(), received.len()) }
     }
 
-    /// Takes a buffer back; the kernel sees it after `publish`.
+    /// Takes a buffer back; the kernel may see it after `publish`.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "giving a buffer back consumes its owner (invariant 1)"
     )]
     pub(super) fn give_back(&mut self, received: Received) {
-        self.put(received.id);
+        self.kept.push(received.id);
     }
 
     /// The first entry; a block starts on 4 KiB, so it is aligned.
@@ -214,14 +240,19 @@ impl Pool {
         entry.set_len(u32::try_from(self.buffer_bytes).expect("checked when configured"));
         entry.set_bid(id);
         self.tail = self.tail.wrapping_add(1);
-        self.free += 1;
-        self.published = false;
+        self.offered += 1;
     }
 
-    /// Shows the kernel what was given back.
+    /// Offers the kernel what it may have.
     pub(super) fn publish(&mut self) {
-        if self.published {
+        self.judge();
+        if self.offered >= self.level || self.kept.is_empty() {
             return;
+        }
+        while self.offered < self.level
+            && let Some(id) = self.kept.pop()
+        {
+            self.put(id);
         }
         let base = self.entries().cast_const();
         // SAFETY: `base` is the first entry of an initialised ring of entries.
@@ -230,7 +261,20 @@ impl Pool {
         // which only reads it.
         let shared_tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
         shared_tail.store(self.tail, Ordering::Release);
-        self.published = true;
+    }
+
+    /// Offers fewer if it took less than a quarter of them between any two of many looks.
+    fn judge(&mut self) {
+        self.left_min = self.left_min.min(self.offered);
+        self.looks += 1;
+        if self.looks < LOOKS {
+            return;
+        }
+        if self.left_min > self.level / 4 * 3 {
+            self.level = (self.level / 2).max(self.count.min(LEVEL_MIN));
+        }
+        self.looks = 0;
+        self.left_min = self.level;
     }
 }
 
@@ -260,14 +304,65 @@ mod tests {
         }
     }
 
+    /// What the kernel does: takes so many, from the head.
+    fn take(pool: &mut Pool, count: u16) -> Vec<Received> {
+        let head = pool.tail.wrapping_sub(pool.offered);
+        let take_one = |nth| {
+            let slot = usize::from(head.wrapping_add(nth) & (pool.count - 1));
+            // SAFETY: `slot` is below `count`, and `entries` holds `count` entries.
+            let place = unsafe { pool.entries().add(slot) };
+            // SAFETY: all entries are initialised, and no kernel knows these.
+            let entry = unsafe { &*place };
+            pool.note_taken();
+            Received::new(entry.bid(), 5)
+        };
+        (0..count).map(take_one).collect()
+    }
+
+    fn give_all_back(pool: &mut Pool, taken: Vec<Received>) {
+        for received in taken {
+            pool.give_back(received);
+        }
+    }
+
     #[test]
-    fn a_buffer_given_back_is_offered_again() {
-        let mut pool = Pool::new(4, 4096);
-        assert_eq!(pool.free(), 4);
-        pool.note_taken();
-        let received = Received::new(2, 5);
-        assert_eq!(pool.bytes(&received).len(), 5);
-        pool.give_back(received);
-        assert_eq!(pool.free(), 4);
+    fn the_last_buffer_given_back_is_the_next_one_offered() {
+        let mut pool = Pool::new(64, 4096);
+        assert_eq!((pool.free(), pool.offered), (64, LEVEL_MIN));
+        let mut used = std::collections::BTreeSet::new();
+        for _ in 0..1000 {
+            for received in take(&mut pool, 3) {
+                used.insert(received.id);
+                assert_eq!(pool.bytes(&received).len(), 5);
+                pool.give_back(received);
+            }
+            pool.publish();
+            assert_eq!((pool.free(), pool.offered), (64, LEVEL_MIN));
+        }
+        assert_eq!(used.len(), usize::from(LEVEL_MIN), "the others are never touched");
+    }
+
+    #[test]
+    fn as_many_are_offered_as_are_used_at_once() {
+        let mut pool = Pool::new(64, 4096);
+        for level in [16, 32, 64, 64] {
+            assert_eq!(pool.offered, level);
+            let taken = take(&mut pool, level);
+            pool.offer_more();
+            give_all_back(&mut pool, taken);
+            pool.publish();
+        }
+        for (taken_at_once, level) in [(20, 64), (15, 32), (15, 32), (3, 16), (0, 16)] {
+            for _ in 0..2 * LOOKS {
+                let taken = take(&mut pool, taken_at_once);
+                pool.publish();
+                give_all_back(&mut pool, taken);
+                pool.publish();
+            }
+            assert_eq!(pool.level, level, "{taken_at_once} at once");
+        }
+        let all_offered = pool.offered;
+        let taken = take(&mut pool, all_offered);
+        assert_eq!(pool.free(), 64 - taken.len());
     }
 }

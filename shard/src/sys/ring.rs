@@ -333,7 +333,13 @@ impl<T: Copy> Ring<T> {
         self.pool.give_back(received);
     }
 
-    /// Receive buffers the kernel has left.
+    /// The kernel found no receive buffer where it looks; false: there is none anywhere.
+    pub(crate) fn offer_more_buffers(&mut self) -> bool {
+        self.pool.offer_more();
+        self.pool.free() > 0
+    }
+
+    /// Receive buffers that are in nobody's hands.
     pub(crate) fn free_buffers(&self) -> usize {
         self.pool.free()
     }
