@@ -6,6 +6,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("request-reply", include_str!("../../workloads/request-reply.yaml")),
     ("latency", include_str!("../../workloads/latency.yaml")),
     ("throughput", include_str!("../../workloads/throughput.yaml")),
+    ("pipeline", include_str!("../../workloads/pipeline.yaml")),
     ("fan-out", include_str!("../../workloads/fan-out.yaml")),
     ("many-queues", include_str!("../../workloads/many-queues.yaml")),
     ("many-connections", include_str!("../../workloads/many-connections.yaml")),
