@@ -72,7 +72,7 @@ impl Section {
 
     /// Memory it holds, in bytes, whether used or not.
     fn kept_bytes(&self) -> usize {
-        self.bytes.capacity() + self.tickets.capacity() * size_of::<Ticket>()
+        size_of::<Self>() + self.bytes.capacity() + self.tickets.capacity() * size_of::<Ticket>()
     }
 
     fn sequence_end(&self) -> u64 {
@@ -139,9 +139,9 @@ impl Lane {
         if self.open.tickets.is_empty() {
             return;
         }
-        let fresh = self.spare.pop().unwrap_or_default();
-        self.spare_bytes -= fresh.kept_bytes();
-        let mut section = std::mem::replace(&mut self.open, fresh);
+        let fresh = self.spare.pop();
+        self.spare_bytes -= fresh.as_ref().map_or(0, Section::kept_bytes);
+        let mut section = std::mem::replace(&mut self.open, fresh.unwrap_or_default());
         section.first_sequence = self.next_sequence;
         self.next_sequence = section.sequence_end();
         self.sections.push_back(section);

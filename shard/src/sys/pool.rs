@@ -246,13 +246,14 @@ impl Pool {
     /// Offers the kernel what it may have.
     pub(super) fn publish(&mut self) {
         self.judge();
-        if self.offered >= self.level || self.kept.is_empty() {
-            return;
-        }
+        let shown = self.tail;
         while self.offered < self.level
             && let Some(id) = self.kept.pop()
         {
             self.put(id);
+        }
+        if self.tail == shown {
+            return;
         }
         let base = self.entries().cast_const();
         // SAFETY: `base` is the first entry of an initialised ring of entries.

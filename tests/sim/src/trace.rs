@@ -1,10 +1,9 @@
 //! Trace: what happened, as a hash for the determinism check and as lines for a failing seed.
 
+use crate::actors::caller::decode;
 use defibus::broker::mail::Mail;
 use shard::{Effect, Event};
-use wire::{ErrorCode, Kind, ShardId, table};
-
-use crate::actors::caller::decode;
+use wire::{ErrorCode, Frame, Kind, ShardId, table};
 
 /// The last lines kept for a report.
 const LINES_MAX: usize = 4000;
@@ -68,10 +67,11 @@ impl Trace {
     /// An effect a shard asked for; `bytes` are those a `Send` refers to.
     pub fn effect(&mut self, shard: ShardId, effect: &Effect<Mail>, bytes: &[u8]) {
         if let Effect::Send { connection, range } = effect {
-            self.hash.update(&bytes[range.clone()]);
             let sent = &bytes[range.clone()];
-            let (kind, _) = decode(sent);
-            self.note(&format!("shard {shard} -> send {} {kind:?}{}", connection.slot, why(sent)));
+            self.hash.update(sent);
+            let (kind, frame) = decode(sent);
+            let why = why(kind, &frame);
+            self.note(&format!("shard {shard} -> send {} {kind:?}{why}", connection.slot));
         } else {
             let name = match effect {
                 Effect::Send { .. } | Effect::Arm { .. } => return,
@@ -98,8 +98,10 @@ impl Trace {
 }
 
 /// What a refusal says; nothing of any other frame.
-fn why(sent: &[u8]) -> String {
-    let (Kind::Error, frame) = decode(sent) else { return String::new() };
+fn why(kind: Kind, frame: &Frame<'_>) -> String {
+    if kind != Kind::Error {
+        return String::new();
+    }
     let error: table::Error<'_> = frame.read().expect("the broker sends valid frames");
     let code = ErrorCode::from_number(error.code());
     format!(" {code:?}: {}", error.message().unwrap_or_default())
