@@ -164,6 +164,20 @@ pub fn write_record(
     record: &Record<'_>,
     record_bytes_max: usize,
 ) -> Result<(), RecordError> {
+    let start = section.len();
+    append_record(section, record, record_bytes_max)?;
+    write_checksums(&mut section[start..]);
+    Ok(())
+}
+
+/// As `write_record`, but for the checksum, which `write_checksums` writes once the section is
+/// whole. A core that reads what it has just written in smaller pieces waits until that is in
+/// its cache; the checksum of a record of 64 bytes takes twice as long then.
+pub fn append_record(
+    section: &mut Vec<u8>,
+    record: &Record<'_>,
+    record_bytes_max: usize,
+) -> Result<(), RecordError> {
     bounded(record.key.len(), limits::KEY_BYTES_MAX)?;
     bounded(record.tag.len(), limits::TAG_BYTES_MAX)?;
     bounded(record.properties.0.len(), limits::PROPERTIES_BYTES_MAX)?;
@@ -171,25 +185,37 @@ pub fn write_record(
     let length = RECORD_HEADER_BYTES + parts.iter().map(|part| part.len()).sum::<usize>();
     bounded(length, record_bytes_max)?;
     let too_large = RecordError::TooLarge { bytes: length, bytes_max: record_bytes_max };
-    let layout = Layout {
-        crc: 0.into(),
-        length: u32::try_from(length).map_err(|_| too_large)?.into(),
-        born_ns: record.born_ns.into(),
-        key_bytes: u16::try_from(record.key.len()).map_err(|_| too_large)?.into(),
-        tag_bytes: u8::try_from(record.tag.len()).map_err(|_| too_large)?,
-        zero: 0,
-        properties_bytes: u32::try_from(record.properties.0.len()).map_err(|_| too_large)?.into(),
-        body_bytes: u32::try_from(record.body.len()).map_err(|_| too_large)?.into(),
-    };
+    let length_field = u32::try_from(length).map_err(|_| too_large)?;
+    let key_bytes = u16::try_from(record.key.len()).map_err(|_| too_large)?;
+    let tag_bytes = u8::try_from(record.tag.len()).map_err(|_| too_large)?;
+    let properties_bytes = u32::try_from(record.properties.0.len()).map_err(|_| too_large)?;
+    let body_bytes = u32::try_from(record.body.len()).map_err(|_| too_large)?;
     let start = section.len();
     section.reserve(length);
-    section.extend_from_slice(layout.as_bytes());
+    section.extend_from_slice(&[0; RECORD_HEADER_BYTES]);
     for part in parts.into_iter().filter(|part| !part.is_empty()) {
         section.extend_from_slice(part);
     }
-    let crc = crc32fast::hash(&section[start + 4..]);
-    section[start..start + 4].copy_from_slice(&crc.to_le_bytes());
+    // Field by field in its place: a header that is made elsewhere is read again to be copied.
+    let (layout, _) = Layout::mut_from_prefix(&mut section[start..]).expect("appended above");
+    layout.length = length_field.into();
+    layout.born_ns = record.born_ns.into();
+    layout.key_bytes = key_bytes.into();
+    layout.tag_bytes = tag_bytes;
+    layout.properties_bytes = properties_bytes.into();
+    layout.body_bytes = body_bytes.into();
     Ok(())
+}
+
+/// Writes the checksum of each record of a section that `append_record` made.
+pub fn write_checksums(section: &mut [u8]) {
+    let mut rest = section;
+    while let Some(bytes) = record_bytes(rest).filter(|bytes| *bytes >= RECORD_HEADER_BYTES) {
+        let Some((record, behind)) = rest.split_at_mut_checked(bytes) else { return };
+        let crc = crc32fast::hash(&record[4..]);
+        record[..4].copy_from_slice(&crc.to_le_bytes());
+        rest = behind;
+    }
 }
 
 /// Checks every record of a section, and that there are `count` of them.
@@ -264,6 +290,18 @@ mod tests {
         assert_eq!(bodies, [b"one".as_slice(), b"", b"three"]);
         let (first, _) = Record::decode(&section, 4096).expect("valid");
         assert_eq!(first.properties.iter().collect::<Vec<_>>(), [("zone", "A10")]);
+    }
+
+    #[test]
+    fn checksums_that_are_written_together_are_those_of_each() {
+        let one_by_one = section(&[b"one", b"", b"three"]);
+        let mut together = Vec::new();
+        for (record, _) in records(&one_by_one) {
+            append_record(&mut together, &record, 4096).expect("fits");
+        }
+        assert_eq!(check_section(&together, 3, 4096), Err(RecordError::Checksum));
+        write_checksums(&mut together);
+        assert_eq!(together, one_by_one);
     }
 
     #[test]

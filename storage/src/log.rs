@@ -366,7 +366,7 @@ impl Log {
     }
 
     /// The body of one of the newest batches (closed, perhaps still in flight), from memory; sections are read with `batch::section_at`.
-    pub fn recent(&self, index: LogIndex) -> Option<&Bytes> {
+    pub fn recent(&mut self, index: LogIndex) -> Option<&Bytes> {
         self.recent.get(index)
     }
 

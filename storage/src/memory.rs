@@ -13,8 +13,10 @@
 //!
 //! What is dropped, and when: a section goes once every group that has a
 //! position on the queue consumed it, and when it is older than its retention.
-//! When the budget is spent a publish is refused; only a queue without any
-//! position, which is nobody's backlog, gives up its own oldest sections first.
+//! When the budget is spent a publish is refused. A queue without any position
+//! is nobody's backlog: it keeps a sixteenth of the budget at most, and gives up
+//! its own oldest sections for its newest, so that what nobody reads takes no
+//! room from what somebody does, nor the caches of the core.
 //!
 //! Sections live in buffers of a few sizes that are used again, so that keeping
 //! and dropping records allocates nothing once warm.
@@ -30,6 +32,9 @@ pub(crate) const RESERVATION_OFFSETS: u64 = 1 << 20;
 const BUFFER_BYTES_MIN: usize = 256;
 /// 256 B, 384 B, 512 B, ... 8 MiB: above the largest section.
 const CLASSES: usize = 31;
+
+/// A queue that nobody reads keeps this part of the budget at most.
+const UNREAD_PART: usize = 16;
 
 /// One publish as it is kept.
 #[derive(Debug)]
@@ -56,6 +61,8 @@ pub(crate) struct MemoryRing {
     /// A reservation is on its way: up to here, durable with this batch.
     pub(crate) reserving: Option<(Offset, LogIndex)>,
     sections: VecDeque<MemorySection>,
+    /// Of the buffers of its sections.
+    bytes: usize,
 }
 
 impl MemoryRing {
@@ -80,7 +87,13 @@ impl MemoryRing {
     }
 
     pub(crate) fn push(&mut self, section: MemorySection) {
+        self.bytes += buffer_bytes(&section.records);
         self.sections.push_back(section);
+    }
+
+    /// Memory of its sections, in bytes.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// First offset still there, or `end` when nothing is.
@@ -122,6 +135,7 @@ impl MemoryRing {
     /// Drops the oldest section; `false` when there is none.
     pub(crate) fn drop_oldest(&mut self, pool: &mut Pool) -> bool {
         let Some(section) = self.sections.pop_front() else { return false };
+        self.bytes -= buffer_bytes(&section.records);
         pool.give_back(section.records);
         if self.sections.is_empty() && self.sections.capacity() > 1024 {
             self.sections.shrink_to(64);
@@ -152,6 +166,11 @@ impl Pool {
 
     pub(crate) const fn bytes_max(&self) -> usize {
         self.bytes_max
+    }
+
+    /// The most that a queue which nobody reads keeps.
+    pub(crate) const fn unread_bytes_max(&self) -> usize {
+        self.bytes_max / UNREAD_PART
     }
 
     /// Whether `records` would fit now.
@@ -212,6 +231,11 @@ fn new_buffer(bytes: usize) -> BytesMut {
     let mut buffer = BytesMut::with_capacity(bytes);
     drop(buffer.split_off(bytes));
     buffer
+}
+
+/// The size of the buffer that these records are kept in.
+fn buffer_bytes(records: &[u8]) -> usize {
+    class_of(records.len()).map_or(0, class_bytes)
 }
 
 const fn class_bytes(class: usize) -> usize {

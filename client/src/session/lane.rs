@@ -21,6 +21,7 @@ use crate::receipt::{Receipt, Ticket};
 use crate::session::settled::Settled;
 use std::collections::VecDeque;
 use wire::limits::PRODUCER_SECTIONS_IN_FLIGHT_MAX;
+use wire::record::write_checksums;
 use wire::{QueueId, ShardId};
 
 /// Memory of emptied sections that a lane keeps for use again, in bytes.
@@ -48,7 +49,7 @@ pub(crate) enum State {
 pub(crate) struct Section {
     /// Sequence of its first record.
     pub(crate) first_sequence: u64,
-    /// The encoded records.
+    /// The encoded records; their checksums come when it is sealed.
     pub(crate) bytes: Vec<u8>,
     /// One per record.
     pub(crate) tickets: Vec<Ticket>,
@@ -139,6 +140,7 @@ impl Lane {
         if self.open.tickets.is_empty() {
             return;
         }
+        write_checksums(&mut self.open.bytes);
         let fresh = self.spare.pop();
         self.spare_bytes -= fresh.as_ref().map_or(0, Section::kept_bytes);
         let mut section = std::mem::replace(&mut self.open, fresh.unwrap_or_default());

@@ -17,7 +17,8 @@ use crate::trace::Tracing;
 use wire::error::Retry;
 use wire::limits::SECTION_RECORDS_MAX;
 use wire::record::{
-    Properties, RECORD_HEADER_BYTES, Record, RecordError, write_property, write_record,
+    Properties, RECORD_HEADER_BYTES, Record, RecordError, append_record, write_property,
+    write_record,
 };
 use wire::{Epoch, ErrorCode, ProducerId, QueueId, ShardId};
 
@@ -158,7 +159,7 @@ impl ProducerState {
         let properties = Properties::check(&self.properties).unwrap_or_default();
         let NewRecord { key, tag, body, .. } = *record;
         let encoded = Record { born_ns: now.wall_ns, key, tag, properties, body };
-        write_record(&mut lane.open.bytes, &encoded, record_bytes_max)
+        append_record(&mut lane.open.bytes, &encoded, record_bytes_max)
             .map_err(EnqueueError::RecordInvalid)?;
         if lane.open.tickets.is_empty() {
             lane.open.deadline_ns = now.mono_ns.saturating_add(nanoseconds(self.config.timeout));

@@ -4,7 +4,7 @@ use super::{NoteRefused, Publish, PublishRefused, Published, QueueLevel, Store};
 use crate::batch::SectionHeader;
 use crate::dedup::{Claim, LastUse, Verdict};
 use crate::log::{AppendRefused, Purpose};
-use crate::memory::{MemorySection, RESERVATION_OFFSETS};
+use crate::memory::{MemoryRing, MemorySection, Pool, RESERVATION_OFFSETS};
 use crate::queue::Entry;
 use wire::{Epoch, LogIndex, ProducerId};
 
@@ -144,17 +144,16 @@ impl Store {
 
     /// On a queue that no group reads, the oldest records make room for the newest.
     fn make_memory_room(&mut self, publish: &Publish<'_>) -> Result<(), PublishRefused> {
-        if self.pool.has_room(publish.records) {
-            return Ok(());
-        }
-        let nobody_reads = self.positions.lowest_floor(publish.queue).is_none();
         let queue = self.queues.get_mut(&publish.queue).ok_or(PublishRefused::UnknownQueue)?;
         let ring = queue.memory.as_mut().ok_or(PublishRefused::UnknownQueue)?;
-        while nobody_reads && !self.pool.has_room(publish.records) {
-            if !ring.drop_oldest(&mut self.pool) {
-                break;
+        let pool = &mut self.pool;
+        let is_tight = |ring: &MemoryRing, pool: &Pool| {
+            ring.bytes() > pool.unread_bytes_max() || !pool.has_room(publish.records)
+        };
+        if is_tight(ring, pool) && self.positions.lowest_floor(publish.queue).is_none() {
+            while is_tight(ring, pool) && ring.drop_oldest(pool) {
+                self.counts.memory_dropped += 1;
             }
-            self.counts.memory_dropped += 1;
         }
         if self.pool.has_room(publish.records) {
             return Ok(());

@@ -99,6 +99,26 @@ fn without_a_group_the_newest_records_are_kept() {
     assert!(house.counter("memory_bytes") <= house.counter("memory_bytes_max"));
 }
 
+/// What nobody reads must not refuse those whom somebody does.
+#[test]
+fn a_queue_that_nobody_reads_leaves_room_to_others() {
+    let mut house = house();
+    let bytes_max = house.counter("memory_bytes_max");
+    for _ in 0..100 {
+        house.publish(QUEUE, 1, 3000);
+    }
+    let unread_bytes = house.counter("memory_bytes");
+    assert!(unread_bytes <= bytes_max / 16 + 4096, "{unread_bytes} of {bytes_max}");
+    let (epoch, _) = house.store.grant(QUEUE, GROUP, Offset(99)).expect("granted");
+    house.turn();
+    for _ in 0..10 {
+        house.publish(QUEUE, 1, 3000);
+    }
+    assert!(house.counter("memory_bytes") > bytes_max / 16, "a backlog may have all of it");
+    house.store.ack(QUEUE, GROUP, epoch, &[Offset(99)]).expect("acked");
+    assert_eq!(house.store.ends(QUEUE).expect("made").start, Offset(100));
+}
+
 #[test]
 fn old_records_go_with_the_sweep_and_a_removed_queue_at_once() {
     let mut house = house();
