@@ -128,12 +128,13 @@ pub trait Port {
 
 /// Publishes or asks.
 pub trait SenderEnd {
-    /// Takes a message; it leaves with the port's next turn. Returns its ticket, under which it is
-    /// answered once; `None`: there is no room before an earlier one is answered.
+    /// Takes a message; it leaves with the port's next turn. The key chooses the queue; empty: they
+    /// take turns. Returns its ticket, under which it is answered once; `None`: there is no room
+    /// before an earlier one is answered. (Two slices and no struct, since they stay in registers.)
     ///
     /// # Errors
     /// It will never be taken.
-    fn send(&mut self, message: Outgoing<'_>) -> Result<Option<u64>, DriveError>;
+    fn send(&mut self, key: &[u8], body: &[u8]) -> Result<Option<u64>, DriveError>;
 
     /// Hands over every answer there is.
     ///
@@ -243,15 +244,6 @@ impl std::ops::AddAssign for HostileCount {
         self.open += other.open;
         self.reopened += other.reopened;
     }
-}
-
-/// A message on its way out.
-#[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
-    /// Chooses the queue; empty: they take turns.
-    pub key: &'a [u8],
-    /// The payload.
-    pub body: &'a [u8],
 }
 
 /// What became of a message.

@@ -1,7 +1,6 @@
 //! Messages: bodies and keys, made before the run, so that sending one only writes its stamp.
 
 use super::chance::Chance;
-use super::driver::Outgoing;
 use super::stamp::{STAMP_BYTES, Stamp};
 use crate::workload::part::{Bodies, KeyDistributor};
 use std::path::Path;
@@ -13,6 +12,15 @@ const FILLING: u8 = 0x5A;
 /// Streams of chance: of bodies, of keys.
 const BODIES: u64 = 1;
 const KEYS_STREAM: u64 = 2;
+
+/// A message on its way out.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// Chooses the queue; empty: they take turns.
+    pub key: &'a [u8],
+    /// The payload.
+    pub body: &'a [u8],
+}
 
 /// Makes one message after another.
 #[derive(Clone, Debug)]

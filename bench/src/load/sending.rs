@@ -3,7 +3,7 @@
 use super::driver::{Answer, DriveError, SenderEnd};
 use super::flights::{Flight, Flights};
 use super::ledger::Ledger;
-use super::messages::Messages;
+use super::messages::{Messages, Outgoing};
 use super::pacer::{Due, Pacer};
 use super::row::Row;
 use super::stamp::Stamp;
@@ -237,7 +237,8 @@ impl Sending {
         let due_ns = self.ledger.window().stamped(due.at_ns);
         let sequence = sender.sequence;
         let stamp = Stamp { run: self.run, sender: sender.number, sequence, due_ns };
-        let Some(ticket) = sender.end.send(self.messages.next(stamp))? else { return Ok(false) };
+        let Outgoing { key, body } = self.messages.next(stamp);
+        let Some(ticket) = sender.end.send(key, body)? else { return Ok(false) };
         sender.sequence += 1;
         sender.flights.insert(ticket, Flight { sequence, due_ns });
         if !std::mem::replace(&mut sender.is_waiting, true) {

@@ -2,8 +2,8 @@
 
 use super::account::Account;
 use super::driver::{
-    Answer, DriveError, Driver, EndPlan, Incoming, Outgoing, Port, ReceiverEnd, ResponderEnd,
-    SenderEnd, Shape, TopicPlan,
+    Answer, DriveError, Driver, EndPlan, Incoming, Port, ReceiverEnd, ResponderEnd, SenderEnd,
+    Shape, TopicPlan,
 };
 use super::run::{LoadError, Setting, Stage, Watcher, run};
 use super::shared::Progress;
@@ -119,7 +119,7 @@ impl Port for MemoryPort {
 }
 
 impl SenderEnd for End {
-    fn send(&mut self, message: Outgoing<'_>) -> Result<Option<u64>, DriveError> {
+    fn send(&mut self, _key: &[u8], body: &[u8]) -> Result<Option<u64>, DriveError> {
         let mut wires = self.wires.borrow_mut();
         wires.count += 1;
         let is_struck = wires.count % 100 == 50;
@@ -133,16 +133,16 @@ impl SenderEnd for End {
             return Ok(Some(ticket));
         }
         if self.is_requester {
-            let call = (Rc::clone(&self.answers), ticket, message.body.to_vec());
+            let call = (Rc::clone(&self.answers), ticket, body.to_vec());
             wires.calls.entry(self.topic.clone()).or_default().push_back(call);
             return Ok(Some(ticket));
         }
         for queue in wires.groups.entry(self.topic.clone()).or_default().values_mut() {
             if !(is_struck && self.fault == Fault::Loses) {
-                queue.push_back(message.body.to_vec());
+                queue.push_back(body.to_vec());
             }
             if is_struck && self.fault == Fault::Doubles {
-                queue.push_back(message.body.to_vec());
+                queue.push_back(body.to_vec());
             }
             let last = queue.len();
             if is_struck && self.fault == Fault::Swaps && last >= 2 {

@@ -4,7 +4,7 @@ use super::inbox::Inbox;
 use crate::bridge::failed;
 use crate::choice::Choice;
 use async_nats::{Client, Message, PublishError, StatusCode, Subject};
-use bench::load::driver::{Answer, DriveError, EndPlan, Outgoing, SenderEnd};
+use bench::load::driver::{Answer, DriveError, EndPlan, SenderEnd};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use serde::Deserialize;
@@ -44,9 +44,9 @@ impl Telling {
 }
 
 impl SenderEnd for Telling {
-    fn send(&mut self, message: Outgoing<'_>) -> Result<Option<u64>, DriveError> {
-        let subject = self.subjects[self.choice.of(message.key)].clone();
-        let publish = self.client.publish(subject, Bytes::copy_from_slice(message.body));
+    fn send(&mut self, key: &[u8], body: &[u8]) -> Result<Option<u64>, DriveError> {
+        let subject = self.subjects[self.choice.of(key)].clone();
+        let publish = self.client.publish(subject, Bytes::copy_from_slice(body));
         if !taken(publish.now_or_never())? {
             return Ok(None);
         }
@@ -98,10 +98,10 @@ impl Asking {
 }
 
 impl SenderEnd for Asking {
-    fn send(&mut self, message: Outgoing<'_>) -> Result<Option<u64>, DriveError> {
-        let subject = self.subjects[self.choice.of(message.key)].clone();
+    fn send(&mut self, key: &[u8], body: &[u8]) -> Result<Option<u64>, DriveError> {
+        let subject = self.subjects[self.choice.of(key)].clone();
         let (ticket, reply) = self.inbox.next();
-        let body = Bytes::copy_from_slice(message.body);
+        let body = Bytes::copy_from_slice(body);
         let publish = self.client.publish_with_reply(subject, reply, body);
         if !taken(publish.now_or_never())? {
             return Ok(None);

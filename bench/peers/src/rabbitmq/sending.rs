@@ -6,7 +6,7 @@ use crate::bridge::failed;
 use crate::choice::Choice;
 use amqprs::BasicProperties;
 use amqprs::channel::{BasicPublishArguments, Channel, ConsumerMessage};
-use bench::load::driver::{Answer, DriveError, EndPlan, Outgoing, SenderEnd};
+use bench::load::driver::{Answer, DriveError, EndPlan, SenderEnd};
 use futures_util::FutureExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -63,9 +63,9 @@ impl Publishing {
 }
 
 impl SenderEnd for Publishing {
-    fn send(&mut self, message: Outgoing<'_>) -> Result<Option<u64>, DriveError> {
-        let route = &self.routes[self.choice.of(message.key)];
-        if !publish(self.held.channel(), self.properties.clone(), message.body, route)? {
+    fn send(&mut self, key: &[u8], body: &[u8]) -> Result<Option<u64>, DriveError> {
+        let route = &self.routes[self.choice.of(key)];
+        if !publish(self.held.channel(), self.properties.clone(), body, route)? {
             return Ok(None);
         }
         self.choice.took();
@@ -101,10 +101,10 @@ impl Requesting {
 }
 
 impl SenderEnd for Requesting {
-    fn send(&mut self, message: Outgoing<'_>) -> Result<Option<u64>, DriveError> {
+    fn send(&mut self, _key: &[u8], body: &[u8]) -> Result<Option<u64>, DriveError> {
         let mut properties = BasicProperties::default();
         properties.with_reply_to(REPLY_TO).with_correlation_id(&self.next.to_string());
-        if !publish(self.held.channel(), properties, message.body, &self.to)? {
+        if !publish(self.held.channel(), properties, body, &self.to)? {
             return Ok(None);
         }
         self.next += 1;

@@ -6,7 +6,7 @@ use super::feed::Feed;
 use super::pipe::{Landed, Pipe};
 use crate::bridge::failed;
 use crate::choice::Choice;
-use bench::load::driver::{Answer, DriveError, EndPlan, Outgoing, SenderEnd};
+use bench::load::driver::{Answer, DriveError, EndPlan, SenderEnd};
 use redis::{Cmd, Value};
 
 /// Where messages go.
@@ -72,9 +72,9 @@ impl Publishing {
 }
 
 impl SenderEnd for Publishing {
-    fn send(&mut self, message: Outgoing<'_>) -> Result<Option<u64>, DriveError> {
-        let key = &self.keys[self.choice.of(message.key)];
-        self.pipe.add(self.into.command(key.as_bytes(), message.body));
+    fn send(&mut self, key: &[u8], body: &[u8]) -> Result<Option<u64>, DriveError> {
+        let key = &self.keys[self.choice.of(key)];
+        self.pipe.add(self.into.command(key.as_bytes(), body));
         self.choice.took();
         self.next += 1;
         Ok(Some(self.next - 1))
@@ -120,8 +120,8 @@ impl Requesting {
 }
 
 impl SenderEnd for Requesting {
-    fn send(&mut self, message: Outgoing<'_>) -> Result<Option<u64>, DriveError> {
-        let request = calls::request(&self.reply_key, self.next, message.body);
+    fn send(&mut self, _key: &[u8], body: &[u8]) -> Result<Option<u64>, DriveError> {
+        let request = calls::request(&self.reply_key, self.next, body);
         self.pipe.add(self.into.command(self.service.as_bytes(), &request));
         self.next += 1;
         Ok(Some(self.next - 1))

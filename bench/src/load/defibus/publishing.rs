@@ -1,6 +1,6 @@
 //! Publishing: producers and consumers as the load drives them.
 
-use super::super::driver::{Answer, DriveError, Incoming, Outgoing, ReceiverEnd, SenderEnd};
+use super::super::driver::{Answer, DriveError, Incoming, ReceiverEnd, SenderEnd};
 use super::port::Expects;
 use crate::workload::Level;
 use client::error::UnknownCause;
@@ -32,8 +32,8 @@ impl Publishing {
 }
 
 impl SenderEnd for Publishing {
-    fn send(&mut self, message: Outgoing<'_>) -> Result<Option<u64>, DriveError> {
-        let record = NewRecord::new(message.body).key(message.key);
+    fn send(&mut self, key: &[u8], body: &[u8]) -> Result<Option<u64>, DriveError> {
+        let record = NewRecord::new(body).key(key);
         match self.producer.gather(&record) {
             Ok(ticket) => {
                 self.expects.more(1);

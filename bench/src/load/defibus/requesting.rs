@@ -1,8 +1,6 @@
 //! Requesting: requesters, responders and the administrator as the load drives them.
 
-use super::super::driver::{
-    Answer, DriveError, Outgoing, ResponderEnd, SERVES_PER_TURN, SenderEnd,
-};
+use super::super::driver::{Answer, DriveError, ResponderEnd, SERVES_PER_TURN, SenderEnd};
 use super::port::Expects;
 use client::catalog::{Page, TopicSummary};
 use client::{Admin, Asked, BeginError, NewRecord, Outcome, Requester, Responder};
@@ -34,8 +32,8 @@ impl Requesting {
 }
 
 impl SenderEnd for Requesting {
-    fn send(&mut self, message: Outgoing<'_>) -> Result<Option<u64>, DriveError> {
-        let record = NewRecord::new(message.body).key(message.key);
+    fn send(&mut self, key: &[u8], body: &[u8]) -> Result<Option<u64>, DriveError> {
+        let record = NewRecord::new(body).key(key);
         match self.requester.gather(&self.service, &record, self.deadline) {
             Ok(ticket) => {
                 self.expects.more(1);
@@ -107,7 +105,7 @@ impl Asking {
 }
 
 impl SenderEnd for Asking {
-    fn send(&mut self, _message: Outgoing<'_>) -> Result<Option<u64>, DriveError> {
+    fn send(&mut self, _key: &[u8], _body: &[u8]) -> Result<Option<u64>, DriveError> {
         if self.asked.len() == ASKED_MAX {
             return Ok(None);
         }
