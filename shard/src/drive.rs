@@ -392,12 +392,16 @@ impl<C: Core> Shard<C> {
                     self.step(Event::Flushed { operation, result });
                 }
             }
-            Tag::Read(operation) => {
-                if let Held::Read(block) = completion.held {
+            Tag::Read(operation) => match completion.held {
+                Held::Read(block) => {
                     let result = read_result(completion.result, block);
                     self.step(Event::ReadDone { operation, result });
                 }
-            }
+                Held::Rest(read) => {
+                    self.machine.ring.push(Tag::Read(operation), read);
+                }
+                Held::Nothing | Held::Sent(..) => {}
+            },
         }
     }
 

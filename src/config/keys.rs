@@ -101,7 +101,7 @@ pub const KEYS: &[Key] = &[
     key(
         "storage.memory_bytes",
         Number,
-        "all records of memory topics, per shard; a queue without a group keeps a sixteenth",
+        "all records of memory topics, per shard; a queue that no group ever read keeps a sixteenth",
     ),
     key("storage.snapshot_bytes", Number, "a snapshot after so many bytes of log"),
     key("storage.snapshot_interval_ms", Number, "but not before so much time"),

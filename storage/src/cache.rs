@@ -39,6 +39,11 @@ impl<K: Ord + Copy, V> Cache<K, V> {
         Some(&slot.value)
     }
 
+    /// Whether it is there; it is not used by that.
+    pub(crate) fn has(&self, key: K) -> bool {
+        self.slots.contains_key(&key)
+    }
+
     pub(crate) fn insert(&mut self, key: K, value: V, bytes: usize) {
         if let Some(slot) = self.slots.get_mut(&key) {
             self.bytes = self.bytes - slot.bytes + bytes;

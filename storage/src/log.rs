@@ -370,6 +370,11 @@ impl Log {
         self.recent.get(index)
     }
 
+    /// Whether `recent` has it; nobody reaches back for it by that.
+    pub fn is_recent(&self, index: LogIndex) -> bool {
+        self.recent.has(index)
+    }
+
     /// Checks a batch read back from the disk (all of its padded bytes).
     pub fn verify(&self, place: BatchPlace, bytes: &Bytes) -> Result<BatchView, Damage> {
         let at = self.segments.binary_search_by_key(&place.segment, |segment| segment.info.number);

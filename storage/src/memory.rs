@@ -13,10 +13,10 @@
 //!
 //! What is dropped, and when: a section goes once every group that has a
 //! position on the queue consumed it, and when it is older than its retention.
-//! When the budget is spent a publish is refused. A queue without any position
-//! is nobody's backlog: it keeps a sixteenth of the budget at most, and gives up
-//! its own oldest sections for its newest, so that what nobody reads takes no
-//! room from what somebody does, nor the caches of the core.
+//! When the budget is spent a publish is refused; only a queue without any
+//! position, which is nobody's backlog, gives up its own oldest sections first.
+//! One that no group ever read keeps a sixteenth of the budget at most, so that
+//! it takes no room from those that are read, nor the caches of the core.
 //!
 //! Sections live in buffers of a few sizes that are used again, so that keeping
 //! and dropping records allocates nothing once warm.
@@ -33,7 +33,7 @@ const BUFFER_BYTES_MIN: usize = 256;
 /// 256 B, 384 B, 512 B, ... 8 MiB: above the largest section.
 const CLASSES: usize = 31;
 
-/// A queue that nobody reads keeps this part of the budget at most.
+/// A queue that no group ever read keeps this part of the budget at most.
 const UNREAD_PART: usize = 16;
 
 /// One publish as it is kept.
@@ -168,7 +168,7 @@ impl Pool {
         self.bytes_max
     }
 
-    /// The most that a queue which nobody reads keeps.
+    /// The most that a queue keeps which no group ever read.
     pub(crate) const fn unread_bytes_max(&self) -> usize {
         self.bytes_max / UNREAD_PART
     }

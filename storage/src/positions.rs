@@ -196,6 +196,11 @@ impl Positions {
             .min()
     }
 
+    /// Whether a group ever had a position there, forgotten since or not.
+    pub(crate) fn is_known(&self, queue: QueueId) -> bool {
+        self.of_queue(queue).next().is_some()
+    }
+
     pub(crate) fn queues_of(&self, group: GroupId) -> Vec<QueueId> {
         let kept = self.by_queue.iter().filter(|(_, held)| !held.forgotten);
         kept.filter(|(key, _)| key.1 == group).map(|(key, _)| key.0).collect()

@@ -91,6 +91,11 @@ impl Recent {
         Some(&kept.body)
     }
 
+    /// Whether this batch is here, or newer than all that are.
+    pub(crate) fn has(&self, index: LogIndex) -> bool {
+        index >= self.first && !self.batches.is_empty()
+    }
+
     /// Forgets the oldest batch, except the newest of all; false when there is none to forget.
     pub(crate) fn make_less(&mut self) -> bool {
         let some = self.batches.len() > 1;

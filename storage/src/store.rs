@@ -55,6 +55,7 @@
 //! Lives on its shard; called by its broker alone. No IO, no clock. A publish,
 //! an ack, a read from memory allocate nothing once buffers are warm.
 
+mod ahead;
 mod consume;
 mod contract;
 mod cooling;
@@ -142,6 +143,7 @@ struct Counts {
     duplicates: u64,
     notes: u64,
     reads_from_recent: u64,
+    reads_ahead: u64,
     reads_from_cache: u64,
     reads_from_disk: u64,
     reads_failed: u64,
@@ -208,6 +210,7 @@ impl Store {
             ("duplicates", self.counts.duplicates),
             ("notes", self.counts.notes),
             ("reads_from_recent", self.counts.reads_from_recent),
+            ("reads_ahead", self.counts.reads_ahead),
             ("reads_from_cache", self.counts.reads_from_cache),
             ("reads_from_disk", self.counts.reads_from_disk),
             ("reads_failed", self.counts.reads_failed),

@@ -1,7 +1,7 @@
 //! Operation: what the kernel can be asked to do, everything it may touch while doing it, and whether it can.
 
 use super::host::{self, WakeUp};
-use super::pool::{Blank, Block, Pool};
+use super::pool::{Blank, Block, Filling, Pool};
 use super::ring::build;
 use bytes::Bytes;
 use io_uring::{IoUring, opcode, squeue, types};
@@ -42,7 +42,7 @@ pub(crate) enum Operation {
     Write { file: Arc<File>, bytes: Bytes, position: u64, linked: bool },
     /// fdatasync.
     Sync(Arc<File>),
-    /// Fill a block from a file.
+    /// Fill a block from a file, of which it begins at `position`, by one step.
     Read { file: Arc<File>, block: Blank, position: u64 },
 }
 
@@ -55,6 +55,8 @@ pub(crate) enum Held {
     Sent(Vec<u8>, usize),
     /// The block that was read; `None`: less than all of it was.
     Read(Option<Block>),
+    /// The next step of a read, to be pushed.
+    Rest(Operation),
 }
 
 /// Everything the kernel may touch for one operation.
@@ -66,8 +68,24 @@ pub(super) enum Owned {
     WakeUp(Arc<WakeUp>),
     Output(Vec<u8>, usize),
     Write(Arc<File>, Bytes),
-    Read(Arc<File>, Blank),
+    Read(Arc<File>, Blank, u64),
     File(Arc<File>),
+}
+
+/// What a read gives back.
+///
+/// # Safety
+/// `result` is the kernel's, of this read.
+pub(super) unsafe fn end_read(
+    (file, blank, position): (Arc<File>, Blank, u64),
+    result: i32,
+) -> Held {
+    // SAFETY: the kernel's result of a read is how many bytes it wrote, from where it was told on.
+    match unsafe { blank.fill(result) } {
+        Filling::Whole(block) => Held::Read(Some(block)),
+        Filling::Part(block) => Held::Rest(Operation::Read { file, block, position }),
+        Filling::Failed => Held::Read(None),
+    }
 }
 
 /// The entry for an operation, and all it points to.
@@ -119,10 +137,11 @@ pub(super) fn prepare(operation: Operation) -> (squeue::Entry, Owned) {
             (entry, Owned::File(file))
         }
         Operation::Read { file, block, position } => {
-            let entry = opcode::Read::new(on(&file), block.address(), length(block.len()))
-                .offset(position)
+            let (address, bytes) = block.next();
+            let entry = opcode::Read::new(on(&file), address, length(bytes))
+                .offset(position + block.filled() as u64)
                 .build();
-            (entry, Owned::Read(file, block))
+            (entry, Owned::Read(file, block, position))
         }
     }
 }

@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// What direct IO asks of addresses, positions and lengths, in bytes.
 pub(crate) const BLOCK_BYTES: usize = 4096;
+/// The most that one operation reads. A disk takes so many pieces of memory at once (virtio: 254): a
+/// mebibyte of pages is all of that, and a flush behind it waits until the whole of it was read.
+const READ_STEP_BYTES_MAX: usize = 512 * 1024;
 /// Receive buffers offered at least.
 const LEVEL_MIN: u16 = 16;
 /// Looks between two judgements of how many are offered.
@@ -88,9 +91,23 @@ impl Drop for Block {
     }
 }
 
-/// Memory that starts on a block, to be filled by the kernel; nobody reads it before.
+/// Memory that starts on a block, to be filled by the kernel from its start on; nobody reads it before.
 #[derive(Debug)]
-pub(crate) struct Blank(Block);
+pub(crate) struct Blank {
+    block: Block,
+    filled: usize,
+}
+
+/// How a blank stands after a read.
+#[derive(Debug)]
+pub(crate) enum Filling {
+    /// All of it was read.
+    Whole(Block),
+    /// There is more to read.
+    Part(Blank),
+    /// The read failed, or gave less than was asked for.
+    Failed,
+}
 
 impl Blank {
     /// `bytes` of it, at least one. Zeroes would cost a read of a mebibyte a quarter of its time.
@@ -98,24 +115,35 @@ impl Blank {
         let layout = layout_of(bytes);
         // SAFETY: the layout is not empty.
         let start = unsafe { std::alloc::alloc(layout) };
-        Self(Block::of(start, layout))
+        Self { block: Block::of(start, layout), filled: 0 }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    pub(super) fn filled(&self) -> usize {
+        self.filled
     }
 
-    /// Where the kernel is to write. The caller keeps it alive until it has.
-    pub(super) fn address(&self) -> *mut u8 {
-        self.0.address()
+    /// What the kernel is to fill next: from where on, and how many bytes. The caller keeps the
+    /// blank alive until it has.
+    pub(super) fn next(&self) -> (*mut u8, usize) {
+        let left = self.block.len() - self.filled;
+        (self.block.address().wrapping_add(self.filled), left.min(READ_STEP_BYTES_MAX))
     }
 
-    /// The block, if all of it was filled.
+    /// Takes the result of a read.
     ///
     /// # Safety
-    /// As many bytes as `result` says, if it is not negative, were written from the start on.
-    pub(super) unsafe fn filled(self, result: i32) -> Option<Block> {
-        (usize::try_from(result) == Ok(self.len())).then_some(self.0)
+    /// As many bytes as `result` says, if it is not negative, were written from `next` on.
+    pub(super) unsafe fn fill(mut self, result: i32) -> Filling {
+        let (_, asked) = self.next();
+        if usize::try_from(result) != Ok(asked) {
+            return Filling::Failed;
+        }
+        self.filled += asked;
+        if self.filled == self.block.len() {
+            Filling::Whole(self.block)
+        } else {
+            Filling::Part(self)
+        }
     }
 }
 
@@ -296,12 +324,41 @@ mod tests {
     fn a_block_is_there_only_once_all_of_it_was_written() {
         for (result, is_filled) in [(8192, true), (8191, false), (0, false), (-5, false)] {
             let blank = Blank::new(8192);
+            let (address, bytes) = blank.next();
             // SAFETY: the blank has so many bytes.
-            unsafe { blank.address().write_bytes(7, 8192) };
+            unsafe { address.write_bytes(7, bytes) };
             // SAFETY: all of them were written.
-            let block = unsafe { blank.filled(result) };
-            assert_eq!(block.is_some(), is_filled, "{result}");
-            assert!(block.is_none_or(|block| *block.as_ref() == [7; 8192]));
+            let filling = unsafe { blank.fill(result) };
+            match filling {
+                Filling::Whole(block) => assert!(is_filled && *block.as_ref() == [7; 8192]),
+                Filling::Failed => assert!(!is_filled, "{result}"),
+                Filling::Part(_) => panic!("it is shorter than a step"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_blank_is_filled_step_by_step() {
+        let mut blank = Blank::new(READ_STEP_BYTES_MAX + 4096);
+        for (step, bytes_expected) in [(1, READ_STEP_BYTES_MAX), (2, 4096)] {
+            let (address, bytes) = blank.next();
+            assert_eq!(bytes, bytes_expected);
+            // SAFETY: the blank has so many bytes there.
+            unsafe { address.write_bytes(step, bytes) };
+            let result = i32::try_from(bytes).expect("short");
+            // SAFETY: all of them were written.
+            match unsafe { blank.fill(result) } {
+                Filling::Part(rest) => {
+                    assert_eq!(step, 1);
+                    blank = rest;
+                }
+                Filling::Whole(block) => {
+                    assert_eq!(step, 2);
+                    assert_eq!((block.as_ref()[0], block.as_ref()[READ_STEP_BYTES_MAX]), (1, 2));
+                    return;
+                }
+                Filling::Failed => panic!("all of it was read"),
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use super::survey::Surveyed;
 use super::{Cursor, Found, Met, OFFSETS_SKIPPED, Tail, Window, scan, superblock, survey};
 use crate::batch::{batch_bytes_max, is_zero};
+use crate::chunk::BLOCK_BYTES;
 use crate::log::{LogConfig, Segment, Start};
 use crate::plan::{Disk, DiskFault, FileName, OpId, Plan};
 use crate::pool::{Pool, Ready};
@@ -464,12 +465,17 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// What was read may not be synced yet: it must be before it is shown to anybody.
+/// What was read may not be synced yet: it must be before it is shown to anybody. Written with it is
+/// one copy of the header: the first if a crash tore that, so that the segment has two again; else
+/// the second. Never both, since this may be cut off as well.
 fn sync_tail(disk: &mut dyn Disk, segment: &Segment) -> Result<(), OpenError> {
     let file = FileName::Segment(segment.info.number);
-    let copy = segment.header.encode().split_off(crate::chunk::BLOCK_BYTES);
-    let position = copy.len() as u64;
-    apply(disk, &Plan::WriteAt { op: OpId(0), file, position, bytes: copy })
+    let mut first = segment.header.encode();
+    let second = first.split_off(BLOCK_BYTES);
+    let mut found = vec![0; BLOCK_BYTES];
+    let is_first_whole = disk.read(file, 0, &mut found).is_ok() && found == first;
+    let (position, bytes) = if is_first_whole { (first.len() as u64, second) } else { (0, first) };
+    apply(disk, &Plan::WriteAt { op: OpId(0), file, position, bytes })
 }
 
 /// The damage of a file whose header and footer are both lost.
@@ -483,8 +489,8 @@ fn nonzero_front(disk: &mut dyn Disk, file: &Surveyed) -> u32 {
     let mut window = Window::new(disk, FileName::Segment(file.number), file.file_bytes);
     let end = u64::from(HEAD_BYTES) + batch_bytes_max() as u64;
     let end = u32::try_from(end.min(file.file_bytes)).unwrap_or(u32::MAX);
-    let blocks = (0..end).step_by(crate::chunk::BLOCK_BYTES);
-    let nonzero = |at: &u32| !is_zero(&window.get(u64::from(*at), crate::chunk::BLOCK_BYTES));
+    let blocks = (0..end).step_by(BLOCK_BYTES);
+    let nonzero = |at: &u32| !is_zero(&window.get(u64::from(*at), BLOCK_BYTES));
     blocks.filter(nonzero).last().map_or(0, |at| at + 4096)
 }
 

@@ -429,6 +429,23 @@ fn a_start_makes_all_copies_agree_before_it_writes_the_next() {
 }
 
 #[test]
+fn a_start_makes_a_torn_copy_of_the_last_header_whole() {
+    let whole = written(&[100]);
+    for torn in [0..4096, 4096..8192] {
+        let mut disk = whole.clone();
+        disk.segment(1)[torn.clone()].fill(0);
+        open(&mut disk).expect("the other copy is there");
+        let (first, second) = disk.segment(1)[..8192].split_at(4096);
+        assert_eq!(first, second, "after {torn:?} was torn");
+        disk.segment(1)[4096 - torn.start..8192 - torn.start].fill(0);
+        assert!(
+            open(&mut disk).is_ok_and(|(_, seen)| seen.damages == 0),
+            "it stands for the other"
+        );
+    }
+}
+
+#[test]
 fn files_of_another_owner_or_version_are_refused_by_name() {
     let disk = written(&[100]);
     for foreign in [

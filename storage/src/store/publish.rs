@@ -142,15 +142,20 @@ impl Store {
         }
     }
 
-    /// On a queue that no group reads, the oldest records make room for the newest.
+    /// On a queue that no group reads, the oldest records make room for the newest. One that no
+    /// group ever read has less room: after a restart its groups have no position, but come back.
     fn make_memory_room(&mut self, publish: &Publish<'_>) -> Result<(), PublishRefused> {
         let queue = self.queues.get_mut(&publish.queue).ok_or(PublishRefused::UnknownQueue)?;
         let ring = queue.memory.as_mut().ok_or(PublishRefused::UnknownQueue)?;
         let pool = &mut self.pool;
+        let positions = &self.positions;
+        let is_above_share = ring.bytes() > pool.unread_bytes_max();
+        let is_unread = is_above_share && !positions.is_known(publish.queue);
+        let bytes_max = if is_unread { pool.unread_bytes_max() } else { usize::MAX };
         let is_tight = |ring: &MemoryRing, pool: &Pool| {
-            ring.bytes() > pool.unread_bytes_max() || !pool.has_room(publish.records)
+            ring.bytes() > bytes_max || !pool.has_room(publish.records)
         };
-        if is_tight(ring, pool) && self.positions.lowest_floor(publish.queue).is_none() {
+        if is_tight(ring, pool) && positions.lowest_floor(publish.queue).is_none() {
             while is_tight(ring, pool) && ring.drop_oldest(pool) {
                 self.counts.memory_dropped += 1;
             }

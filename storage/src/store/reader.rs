@@ -11,6 +11,7 @@
 //! beyond, a caller waits for the oldest. Batches of a merged read that did not
 //! come or do not verify are suspects: each is read alone.
 
+use super::ahead::Ahead;
 use super::patience;
 use super::rebuild::Rebuild;
 use crate::cache::Cache;
@@ -75,6 +76,8 @@ pub(super) struct Reader {
     /// Index files by segment.
     pub(super) indexes: Cache<u64, SegmentIndex>,
     in_flight: Vec<Planned>,
+    /// What comes after the pieces that were read.
+    pub(super) ahead: Ahead,
     /// To be handed out by the next turn.
     pub(super) plans: Vec<Plan>,
     /// Did not verify in a merged read: the next one is alone.
@@ -116,11 +119,13 @@ impl Reader {
     pub(super) fn new(bytes_max: usize) -> Self {
         let (bodies_bytes_max, index_bytes_max) = shares_of(bytes_max);
         let half = u32::try_from(bodies_bytes_max / 2).unwrap_or(u32::MAX);
+        let read_bytes_max = half.min(READ_BYTES_MAX);
         Self {
             bodies: Cache::new(bodies_bytes_max),
-            read_bytes_max: half.min(READ_BYTES_MAX),
+            read_bytes_max,
             indexes: Cache::new(index_bytes_max),
             in_flight: Vec::with_capacity(2 * READS_MAX),
+            ahead: Ahead::new(bodies_bytes_max, read_bytes_max),
             plans: Vec::new(),
             suspects: BTreeSet::new(),
             damaged: BTreeSet::new(),

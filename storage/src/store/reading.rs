@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A planned read takes the following batches of the segment with it, up to
-//! 1 MiB and half the cache, since whoever is behind wants them next. Each is verified before it
+//! 1 MiB and half the cache, since whoever is behind wants them next, and is followed by the next
+//! one once its reader goes on (`ahead`). Each batch is verified before it
 //! is cached, and only verified bytes are served. A batch that does not verify
 //! is read once more alone, then it is damaged: its sections are a gap, nothing
 //! else is. So it is when it could not be read for as long as there is patience.
@@ -136,26 +137,40 @@ impl Store {
             return Ok(body.clone());
         }
         if let Some(body) = self.reader.bodies.get(wanted.index) {
+            let body = body.clone();
             self.counts.reads_from_cache += 1;
-            return Ok(body.clone());
+            if let Some(next) = self.reader.ahead.served(wanted.index) {
+                self.read_ahead(wanted, next);
+            }
+            return Ok(body);
         }
         if self.reader.damaged.contains(&wanted.index) {
             return Err(damaged_up_to(wanted.end()));
         }
+        self.fetch(wanted)
+            .map_or_else(|| Err(damaged_up_to(wanted.end())), |op| Err(Read::Wait(op)))
+    }
+
+    /// Plans the read of a batch, unless it is under way; `None`: there is no such batch in its segment.
+    fn fetch(&mut self, wanted: Wanted) -> Option<OpId> {
         let Self { segments, reader, ops, .. } = self;
-        let op = match wanted.cold {
-            None => {
-                let places = segments.batches_from(wanted.index).iter().copied();
-                reader.fetch_batches(ops, wanted.index, places)
-            }
-            Some((segment, ordinal)) => {
-                let index = reader.indexes.get(segment).cloned();
-                index.and_then(|index| {
-                    reader.fetch_batches(ops, wanted.index, index.batches_from(ordinal))
-                })
-            }
+        let Some((segment, ordinal)) = wanted.cold else {
+            let places = segments.batches_from(wanted.index).iter().copied();
+            return reader.fetch_batches(ops, wanted.index, places);
         };
-        op.map_or_else(|| Err(damaged_up_to(wanted.end())), |op| Err(Read::Wait(op)))
+        let index = reader.indexes.get(segment).cloned()?;
+        reader.fetch_batches(ops, wanted.index, index.batches_from(ordinal))
+    }
+
+    /// Plans the read of `next`, which stands behind the piece of the log that `wanted` is in.
+    fn read_ahead(&mut self, wanted: Wanted, next: LogIndex) {
+        if self.log.is_recent(next) || self.reader.knows(next) {
+            return;
+        }
+        let behind = usize::try_from(next.0 - wanted.index.0).unwrap_or(usize::MAX);
+        let cold = wanted.cold.map(|(segment, ordinal)| (segment, ordinal.saturating_add(behind)));
+        let planned = self.fetch(Wanted { index: next, cold, ..wanted });
+        self.counts.reads_ahead += u64::from(planned.is_some());
     }
 
     /// A read ended; callers that waited for it read again.
@@ -194,6 +209,7 @@ impl Store {
 
     fn take_batches(&mut self, places: &[BatchPlace], bytes: Result<&Bytes, &DiskFault>) {
         let mut position = 0;
+        self.reader.ahead.came(places);
         for place in places {
             let end = position + place.bytes as usize;
             let batch = bytes.ok().filter(|bytes| bytes.len() >= end);

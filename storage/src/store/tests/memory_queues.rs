@@ -119,6 +119,21 @@ fn a_queue_that_nobody_reads_leaves_room_to_others() {
     assert_eq!(house.store.ends(QUEUE).expect("made").start, Offset(100));
 }
 
+/// Positions on a memory queue end with the process; its groups come back and want what came since.
+#[test]
+fn a_queue_that_was_read_before_a_restart_keeps_more() {
+    let mut house = house();
+    house.store.grant(QUEUE, GROUP, Offset(0)).expect("granted");
+    house.turns(3);
+    let mut house = reopen(house);
+    let first = house.store.ends(QUEUE).expect("there").visible_end;
+    for _ in 0..10 {
+        house.publish(QUEUE, 1, 3000);
+    }
+    assert_eq!(house.store.ends(QUEUE).expect("there").start, first, "nothing was dropped");
+    assert!(house.counter("memory_bytes") > house.counter("memory_bytes_max") / 16 + 4096);
+}
+
 #[test]
 fn old_records_go_with_the_sweep_and_a_removed_queue_at_once() {
     let mut house = house();

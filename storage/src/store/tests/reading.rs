@@ -36,6 +36,19 @@ fn those_behind_read_from_the_disk_and_their_neighbours_from_the_cache() {
 }
 
 #[test]
+fn the_next_piece_is_read_while_this_one_is_served() {
+    let read_cache_bytes_max = 128 * 1024;
+    let mut house = House::with_queue(&StoreConfig { read_cache_bytes_max, ..config() });
+    house.fill(QUEUE, 3);
+    let end = house.visible_end(QUEUE).0;
+    assert_eq!(house.read_all(QUEUE, Offset(0)), ((0..end).collect(), vec![]));
+    let (ahead, from_disk) = (house.counter("reads_ahead"), house.counter("reads_from_disk"));
+    assert!(ahead > 0 && ahead < from_disk, "{ahead} of {from_disk}");
+    let pieces = house.store.log.usage().bytes / (48 * 1024);
+    assert!(from_disk <= pieces, "no piece is read twice: {from_disk} of {pieces}");
+}
+
+#[test]
 fn a_cache_smaller_than_a_merged_read_still_serves() {
     let mut house = House::with_queue(&StoreConfig { read_cache_bytes_max: 24 * 1024, ..config() });
     house.fill(QUEUE, 2);
