@@ -14,16 +14,52 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Quiet connections are polled one each so often, in nanoseconds.
-const QUIET_EVERY_NS: u64 = 100_000;
+/// Each quiet connection is polled so often, in nanoseconds: well within the node's patience. Each
+/// poll reads memory that is in no cache by then, and delays what is due meanwhile.
+const QUIET_ROUND_NS: u64 = 4_000_000_000;
+/// But no two of them closer to each other than this, in nanoseconds.
+const QUIET_EVERY_NS_MIN: u64 = 100_000;
 /// Room of a producer's window besides bodies, in bytes a message: header and key.
 const WINDOW_OVERHEAD_BYTES: usize = 256;
 /// Bytes of a producer's window at least and at most.
 const WINDOW_BYTES: (usize, usize) = (16 << 20, 256 << 20);
 
-/// How many answers or deliveries each connection expects; one list, so that a turn reads little memory.
+/// Which connections expect something; shared with the ends, which know.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Expecting(Rc<RefCell<Vec<usize>>>);
+pub(super) struct Expecting(Rc<RefCell<Counts>>);
+
+/// What all connections expect.
+#[derive(Debug, Default)]
+struct Counts {
+    /// By connection.
+    of: Vec<Count>,
+    /// Those that expect something, and perhaps some that did: a turn looks at no other.
+    listed: Vec<usize>,
+}
+
+/// What one connection expects.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    /// Answers or deliveries.
+    expected: usize,
+    is_listed: bool,
+}
+
+impl Counts {
+    /// Calls `poll` with each connection that expects something.
+    fn each(&mut self, mut poll: impl FnMut(usize)) {
+        let mut place = 0;
+        while let Some(index) = self.listed.get(place).copied() {
+            if self.of[index].expected > 0 {
+                poll(index);
+                place += 1;
+            } else {
+                self.of[index].is_listed = false;
+                self.listed.swap_remove(place);
+            }
+        }
+    }
+}
 
 /// What one end has to tell its connection.
 #[derive(Clone, Debug)]
@@ -35,12 +71,16 @@ pub(super) struct Expects {
 impl Expects {
     /// So many more are expected.
     pub(super) fn more(&self, count: usize) {
-        self.all.0.borrow_mut()[self.index] += count;
+        let Counts { of, listed } = &mut *self.all.0.borrow_mut();
+        of[self.index].expected += count;
+        if !std::mem::replace(&mut of[self.index].is_listed, true) {
+            listed.push(self.index);
+        }
     }
 
     /// So many came.
     pub(super) fn fewer(&self, count: usize) {
-        self.all.0.borrow_mut()[self.index] -= count;
+        self.all.0.borrow_mut().of[self.index].expected -= count;
     }
 }
 
@@ -79,7 +119,7 @@ impl DefibusPort {
         config.connect_timeout = Duration::from_secs(10);
         config.call_timeout = Duration::from_secs(30);
         self.clients.push(Client::connect(config)?);
-        self.expecting.0.borrow_mut().push(0);
+        self.expecting.0.borrow_mut().of.push(Count::default());
         Ok(self.clients.len() - 1)
     }
 
@@ -171,12 +211,11 @@ impl Port for DefibusPort {
         for hostile in &mut self.hostile {
             hostile.turn(now_ns);
         }
-        for (client, expected) in self.clients.iter().zip(self.expecting.0.borrow().iter()) {
-            if *expected > 0 {
-                client.poll(Duration::ZERO);
-            }
-        }
-        if now_ns >= self.quiet_ns + QUIET_EVERY_NS
+        self.expecting.0.borrow_mut().each(|index| {
+            self.clients[index].poll(Duration::ZERO);
+        });
+        let quiet_every_ns = QUIET_ROUND_NS / (self.clients.len() as u64).max(1);
+        if now_ns >= self.quiet_ns + quiet_every_ns.max(QUIET_EVERY_NS_MIN)
             && let Some(client) = self.clients.get(self.quiet)
         {
             client.poll(Duration::ZERO);
@@ -184,5 +223,37 @@ impl Port for DefibusPort {
             self.quiet_ns = now_ns;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_polls_those_that_expect_something_each_once() {
+        let expecting = Expecting::default();
+        expecting.0.borrow_mut().of = vec![Count::default(); 4];
+        let ends: Vec<Expects> =
+            (0..4).map(|index| Expects { all: expecting.clone(), index }).collect();
+        let polled = || {
+            let mut polled: Vec<usize> = Vec::new();
+            expecting.0.borrow_mut().each(|index| polled.push(index));
+            polled.sort_unstable();
+            polled
+        };
+        assert!(polled().is_empty());
+        ends[3].more(2);
+        ends[1].more(1);
+        ends[1].more(1);
+        assert_eq!(polled(), [1, 3]);
+        ends[1].fewer(2);
+        ends[1].more(1);
+        assert_eq!(polled(), [1, 3], "listed once, though it was quiet in between");
+        ends[1].fewer(1);
+        ends[3].fewer(1);
+        assert_eq!(polled(), [3]);
+        ends[1].more(1);
+        assert_eq!(polled(), [1, 3]);
     }
 }
