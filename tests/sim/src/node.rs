@@ -160,7 +160,8 @@ impl Node {
             // What memory still holds hides what the disk has become.
             recent_bytes_max: if faults.has_damage() { 64 << 10 } else { 1 << 20 },
             read_cache_bytes_max: 1 << 20,
-            memory_bytes_max: 4 << 20,
+            // A sixteenth for a queue whose groups have not come yet: all of what a run publishes.
+            memory_bytes_max: 64 << 20,
             log_bytes_max: faults.log_bytes_max,
             retention_ns: 72 * 3_600_000_000_000,
             prepared_segments: 2,
