@@ -386,7 +386,7 @@ fn complete<T: Copy>(
 
 impl<T> Ring<T> {
     /// Whether the kernel may still touch memory of ours.
-    fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         self.in_flight.iter().all(Option::is_none)
     }
 
@@ -449,13 +449,13 @@ pub(super) fn build(entries: u32, with_no_sqarray: bool) -> Result<IoUring, i32>
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::sys::host::WakeUp;
     use crate::sys::pool::Blank;
     use std::sync::Arc;
 
-    fn ring() -> Ring<u32> {
+    pub(crate) fn ring() -> Ring<u32> {
         let setup = RingSetup {
             entries: 8,
             sockets: 1,

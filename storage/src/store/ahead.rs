@@ -9,7 +9,6 @@
 //! pieces are remembered as the cache holds twice: more readers than that would push out each
 //! other's, and read everything twice.
 
-use super::reader::Reader;
 use crate::log::BatchPlace;
 use std::collections::BTreeMap;
 use wire::LogIndex;
@@ -42,13 +41,6 @@ impl Ahead {
     /// A batch is served: what is to be read now, before anybody asks for it.
     pub(super) fn served(&mut self, index: LogIndex) -> Option<LogIndex> {
         self.pieces.remove(&index)
-    }
-}
-
-impl Reader {
-    /// Whether this batch needs no read: it is there, or known not to be.
-    pub(super) fn knows(&self, index: LogIndex) -> bool {
-        self.bodies.has(index) || self.damaged.contains(&index)
     }
 }
 

@@ -147,18 +147,15 @@ impl Store {
     fn make_memory_room(&mut self, publish: &Publish<'_>) -> Result<(), PublishRefused> {
         let queue = self.queues.get_mut(&publish.queue).ok_or(PublishRefused::UnknownQueue)?;
         let ring = queue.memory.as_mut().ok_or(PublishRefused::UnknownQueue)?;
-        let pool = &mut self.pool;
-        let positions = &self.positions;
-        let is_above_share = ring.bytes() > pool.unread_bytes_max();
-        let is_unread = is_above_share && !positions.is_known(publish.queue);
-        let bytes_max = if is_unread { pool.unread_bytes_max() } else { usize::MAX };
-        let is_tight = |ring: &MemoryRing, pool: &Pool| {
-            ring.bytes() > bytes_max || !pool.has_room(publish.records)
+        let (pool, positions) = (&mut self.pool, &self.positions);
+        let is_above_share = |ring: &MemoryRing, pool: &Pool| {
+            ring.bytes() > pool.unread_bytes_max() && !positions.is_known(publish.queue)
         };
-        if is_tight(ring, pool) && positions.lowest_floor(publish.queue).is_none() {
-            while is_tight(ring, pool) && ring.drop_oldest(pool) {
-                self.counts.memory_dropped += 1;
-            }
+        let is_in_the_way = |pool: &Pool| {
+            !pool.has_room(publish.records) && positions.lowest_floor(publish.queue).is_none()
+        };
+        while (is_above_share(ring, pool) || is_in_the_way(pool)) && ring.drop_oldest(pool) {
+            self.counts.memory_dropped += 1;
         }
         if self.pool.has_room(publish.records) {
             return Ok(());

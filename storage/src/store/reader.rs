@@ -143,6 +143,11 @@ impl Reader {
         self.bodies.bytes() + self.indexes.bytes()
     }
 
+    /// Whether this batch needs no read: it is there, or known to be damaged.
+    pub(super) fn knows(&self, index: LogIndex) -> bool {
+        self.bodies.has(index) || self.damaged.contains(&index)
+    }
+
     /// Whether somebody who is behind waits for the disk.
     pub(super) fn is_reading(&self) -> bool {
         self.in_flight.iter().any(Planned::is_under_way)

@@ -94,7 +94,8 @@ pub(super) struct DefibusPort {
     shared: Vec<(usize, usize)>,
     /// The quiet connection whose turn it is.
     quiet: usize,
-    quiet_ns: u64,
+    /// When its turn comes.
+    quiet_due_ns: u64,
     hostile: Vec<Hostile>,
 }
 
@@ -107,7 +108,7 @@ impl DefibusPort {
             expecting: Expecting::default(),
             shared: Vec::new(),
             quiet: 0,
-            quiet_ns: 0,
+            quiet_due_ns: 0,
             hostile: Vec::new(),
         }
     }
@@ -214,13 +215,13 @@ impl Port for DefibusPort {
         self.expecting.0.borrow_mut().each(|index| {
             self.clients[index].poll(Duration::ZERO);
         });
-        let quiet_every_ns = QUIET_ROUND_NS / (self.clients.len() as u64).max(1);
-        if now_ns >= self.quiet_ns + quiet_every_ns.max(QUIET_EVERY_NS_MIN)
+        if now_ns >= self.quiet_due_ns
             && let Some(client) = self.clients.get(self.quiet)
         {
             client.poll(Duration::ZERO);
             self.quiet = if self.quiet + 1 == self.clients.len() { 0 } else { self.quiet + 1 };
-            self.quiet_ns = now_ns;
+            let share_ns = QUIET_ROUND_NS / self.clients.len() as u64;
+            self.quiet_due_ns = now_ns + share_ns.max(QUIET_EVERY_NS_MIN);
         }
         Ok(())
     }
