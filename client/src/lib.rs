@@ -95,6 +95,6 @@ pub use error::{
     BeginError, CallError, ConnectError, ConsumeError, EnqueueError, LeaseOver, Refusal, SendError,
 };
 pub use outcome::{Call, Outcome, Reply, ReplyFate, RequestTicket, TimeoutStage};
-pub use receipt::{Receipt, Ticket};
+pub use receipt::{Receipt, ReceiptRun, Ticket};
 pub use record::{NewRecord, RecordView};
 pub use wire::{ErrorCode, Offset, QueueId, ShardId};

@@ -33,6 +33,8 @@ impl Choice {
             _ if queue_count == 0 => None,
             Self::Number(number) => (number < queue_count).then_some(number),
             Self::Hash(hash) => Some(remainder(hash, queue_count)),
+            // Those who count turns keep them below the count: a division for each record is dear.
+            Self::Turn if turn < usize::from(queue_count) => u16::try_from(turn).ok(),
             Self::Turn => u16::try_from(turn % usize::from(queue_count)).ok(),
         }
     }

@@ -7,7 +7,7 @@ mod served;
 use client::trace::Trace;
 use client::{
     Client, ClientConfig, ConnectError, ConsumerConfig, Item, NewRecord, Outcome, ProducerConfig,
-    RequesterConfig, TimeoutStage, Waiting,
+    RequesterConfig, Ticket, TimeoutStage, Waiting,
 };
 use fake::FakeNode;
 use served::serve;
@@ -135,11 +135,15 @@ fn what_is_gathered_leaves_with_the_poll_and_is_taken_without_moving_bytes() {
         producer.gather(&NewRecord::new(body)).expect("room");
     }
     let asked = requester.gather(&topic, &NewRecord::new(b"?"), SECOND).expect("room");
-    assert_eq!(producer.try_receipt(), None, "nothing left yet");
-    let (mut receipts, mut bodies, mut outcome) = (Vec::new(), Vec::new(), None);
-    while receipts.len() < 3 || bodies.len() < 3 || outcome.is_none() {
+    assert_eq!(producer.try_receipts(), None, "nothing left yet");
+    let (mut receipts, mut bodies, mut outcome) = (0, Vec::new(), None);
+    while receipts < 3 || bodies.len() < 3 || outcome.is_none() {
         client.poll(Duration::ZERO);
-        receipts.extend(std::iter::from_fn(|| producer.try_receipt()));
+        while let Some(run) = producer.try_receipts() {
+            assert!(run.result.is_ok());
+            assert_eq!((run.first, run.count), (Ticket(0), 3), "one run for one section");
+            receipts += run.count;
+        }
         while let Some(item) = consumer.try_next().expect("subscribed") {
             let Item::Message(message) = item else { panic!("{item:?}") };
             bodies.push(message.body().to_vec());
@@ -147,7 +151,6 @@ fn what_is_gathered_leaves_with_the_poll_and_is_taken_without_moving_bytes() {
         }
         outcome = outcome.or_else(|| requester.try_outcome());
     }
-    assert!(receipts.iter().all(|(_, result)| result.is_ok()));
     assert_eq!(bodies, [b"a", b"b", b"c"]);
     assert!(matches!(outcome, Some((ticket, Outcome::Reply(_))) if ticket == asked));
     consumer.close().expect("left");

@@ -209,10 +209,14 @@ pub fn append_record(
 
 /// Writes the checksum of each record of a section that `append_record` made.
 pub fn write_checksums(section: &mut [u8]) {
+    // One for all: to find what the processor can do takes as long as a short record.
+    let fresh = crc32fast::Hasher::new();
     let mut rest = section;
     while let Some(bytes) = record_bytes(rest).filter(|bytes| *bytes >= RECORD_HEADER_BYTES) {
         let Some((record, behind)) = rest.split_at_mut_checked(bytes) else { return };
-        let crc = crc32fast::hash(&record[4..]);
+        let mut hasher = fresh.clone();
+        hasher.update(&record[4..]);
+        let crc = hasher.finalize();
         record[..4].copy_from_slice(&crc.to_le_bytes());
         rest = behind;
     }

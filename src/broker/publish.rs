@@ -169,19 +169,16 @@ impl Broker {
             }
             trace.send(&mut self.out, turn, due.origin);
         }
-        let term = self.store.term().0;
+        let arguments = table::ReceiptArgs {
+            queue: due.queue.0,
+            first_offset: due.first_offset.0,
+            count: due.count,
+            level: due.level,
+            term: self.store.term().0,
+            duplicate: due.duplicate,
+        };
         self.out.send(turn, due.origin, (Kind::Receipt, &[]), |builder| {
-            table::Receipt::create(
-                builder,
-                &table::ReceiptArgs {
-                    queue: due.queue.0,
-                    first_offset: due.first_offset.0,
-                    count: due.count,
-                    level: due.level,
-                    term,
-                    duplicate: due.duplicate,
-                },
-            )
+            table::Receipt::create(builder, &arguments)
         });
     }
 }

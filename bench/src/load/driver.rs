@@ -251,6 +251,8 @@ impl std::ops::AddAssign for HostileCount {
 pub enum Answer<'a> {
     /// It was accepted at its level, or answered.
     Done,
+    /// So many were, this one and those whose tickets follow.
+    AllDone(u64),
     /// It was answered with this body.
     Reply(&'a [u8]),
     /// It was not; why, in a word or two.

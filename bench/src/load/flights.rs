@@ -72,6 +72,21 @@ impl Flights {
         Some(flight)
     }
 
+    /// Hands over those of `count` tickets from `first` on that are under way: they were answered.
+    pub fn remove_run(&mut self, first: u64, count: u64, mut take: impl FnMut(Flight)) {
+        let run = usize::try_from(count).unwrap_or(usize::MAX);
+        if first != self.base || run > self.recent.len() {
+            (first..first.saturating_add(count)).filter_map(|of| self.remove(of)).for_each(take);
+            return;
+        }
+        for flight in self.recent.drain(..run).flatten() {
+            self.count -= 1;
+            take(flight);
+        }
+        self.base += count;
+        self.slide();
+    }
+
     /// All that were never answered.
     pub fn left(&self) -> impl Iterator<Item = Flight> + '_ {
         self.recent.iter().flatten().chain(self.others.values()).copied()
@@ -148,6 +163,28 @@ mod tests {
         }
         assert_eq!((flights.count(), flights.recent.len()), (1, 0));
         assert_eq!(flights.remove(0), Some(flight(0)));
+    }
+
+    #[test]
+    fn a_run_is_what_each_of_its_tickets_is() {
+        for (first, count) in [(0, 4), (0, 10), (0, 12), (3, 4), (8, 9), (20, 5), (0, 0)] {
+            let mut flights = Flights::default();
+            for nth in (0..10).chain(20..22) {
+                flights.insert(nth, flight(nth));
+            }
+            assert_eq!(flights.remove(2), Some(flight(2)));
+            let mut one_by_one = flights.clone();
+            let expected: Vec<Flight> =
+                (first..first + count).filter_map(|of| one_by_one.remove(of)).collect();
+            let mut taken = Vec::new();
+            flights.remove_run(first, count, |flight| taken.push(flight));
+            assert_eq!(taken, expected, "{first} {count}");
+            assert_eq!(flights.count(), one_by_one.count());
+            assert!(flights.left().eq(one_by_one.left()));
+            flights.insert(30, flight(30));
+            assert_eq!(flights.remove(9), one_by_one.remove(9));
+            assert_eq!(flights.remove(30), Some(flight(30)));
+        }
     }
 
     #[test]

@@ -75,7 +75,9 @@ fn sending(
     let in_flight = if of.backlog_bytes > 0 { of.in_flight.min(FILL_IN_FLIGHT_MAX) } else { 0 };
     let pacer = Pacer::closed(0, ends.len(), in_flight, 0);
     let ledger = thread.ledger();
-    Ok(Some(Sending::new(plan.run, ends, of.in_flight, (pacer, messages, ledger))))
+    let is_alone = plan.case.parts.len() == 1;
+    let flight = (of.in_flight, is_alone);
+    Ok(Some(Sending::new(plan.run, ends, flight, (pacer, messages, ledger))))
 }
 
 fn receiving(thread: &mut LoadThread<'_>, part: usize) -> Result<Option<Receiving>, DriveError> {

@@ -81,7 +81,7 @@ impl Pacer {
     pub fn closed(think_ns: u64, senders: usize, in_flight: usize, begin_ns: u64) -> Self {
         let mut pacer = Self::Closed { think_ns, ready: VecDeque::new(), room: Room::default() };
         for nth in 0..senders * in_flight {
-            pacer.may_send(nth % senders, begin_ns);
+            pacer.may_send(nth % senders, begin_ns, 1);
         }
         pacer
     }
@@ -127,19 +127,19 @@ impl Pacer {
         room.is_blocked = true;
     }
 
-    /// `sender` has an answer.
-    pub fn answered(&mut self, sender: usize, now_ns: u64) {
+    /// `sender` has `count` answers, at least one.
+    pub fn answered(&mut self, sender: usize, now_ns: u64, count: usize) {
         if let Self::Closed { think_ns, .. } = self {
             let from_ns = now_ns + *think_ns;
-            self.may_send(sender, from_ns);
+            self.may_send(sender, from_ns, count);
         }
     }
 
-    fn may_send(&mut self, sender: usize, from_ns: u64) {
+    fn may_send(&mut self, sender: usize, from_ns: u64, count: usize) {
         let Self::Closed { ready, .. } = self else { return };
         match ready.back_mut() {
-            Some(last) if (last.sender, last.from_ns) == (sender, from_ns) => last.count += 1,
-            Some(_) | None => ready.push_back(Ready { from_ns, sender, count: 1 }),
+            Some(last) if (last.sender, last.from_ns) == (sender, from_ns) => last.count += count,
+            Some(_) | None => ready.push_back(Ready { from_ns, sender, count }),
         }
     }
 
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(pacer.sent(1005), 5);
         assert_eq!(pacer.sent(1005), 5);
         assert_eq!(due_ns(&pacer, 2000), None, "two are in flight");
-        pacer.answered(1, 2000);
+        pacer.answered(1, 2000, 1);
         assert_eq!(due_ns(&pacer, 2099), None, "it thinks");
         assert_eq!(pacer.due(2100), Some(Due { at_ns: 2100, sender: Some(1) }));
     }

@@ -9,8 +9,10 @@ use super::row::Row;
 use super::stamp::Stamp;
 use crate::clock::Clock;
 
-/// Messages sent before the loop looks around again.
-const SENDS_PER_TURN: usize = 256;
+/// Messages sent before the loop looks around again, if nobody else waits for it.
+const SENDS_PER_TURN: usize = 1024;
+/// The same where other parts of the case wait for their turn.
+const SENDS_PER_SHARED_TURN: usize = 256;
 /// Messages sent between two looks at the clock.
 const SENDS_PER_LOOK: usize = 16;
 /// Sequences of failed messages kept for the account of losses, by sender.
@@ -43,6 +45,7 @@ pub struct Sending {
     /// The next one in turn, in an open loop.
     turn: usize,
     in_flight: usize,
+    sends_per_turn: usize,
     pacer: Pacer,
     messages: Messages,
     /// Measured messages that left this turn and are not counted yet: when, and how late.
@@ -88,11 +91,11 @@ pub struct Sent {
 }
 
 impl Sending {
-    /// Senders (at least one) with the number each has in its part.
+    /// Senders (at least one) with the number each has in its part. `is_alone`: the case has no other part.
     pub fn new(
         run: u32,
         ends: Vec<(u32, Box<dyn SenderEnd>)>,
-        in_flight: usize,
+        (in_flight, is_alone): (usize, bool),
         (pacer, messages, ledger): (Pacer, Messages, Ledger),
     ) -> Self {
         let waiting = Vec::with_capacity(ends.len());
@@ -111,6 +114,7 @@ impl Sending {
             waiting,
             turn: 0,
             in_flight,
+            sends_per_turn: if is_alone { SENDS_PER_TURN } else { SENDS_PER_SHARED_TURN },
             pacer,
             messages,
             left: Row::default(),
@@ -142,7 +146,7 @@ impl Sending {
 
     fn send_some(&mut self, clock: Clock, until_ns: u64) -> Result<bool, DriveError> {
         let mut now_ns = clock.now_ns();
-        for nth in 0..SENDS_PER_TURN {
+        for nth in 0..self.sends_per_turn {
             if nth % SENDS_PER_LOOK == SENDS_PER_LOOK - 1 {
                 now_ns = clock.now_ns();
             }
@@ -258,38 +262,43 @@ impl Sending {
     fn take_answers_of(&mut self, index: usize, now_ns: u64) -> Result<(), DriveError> {
         let Self { senders, pacer, ledger, run, .. } = self;
         let Sender { number, end, flights, failed, failed_beyond, .. } = &mut senders[index];
-        let (mut accepted, mut refused, mut wrong) = (0, 0, 0);
+        let (before, mut refused, mut wrong) = (flights.count(), 0, 0);
         let mut due = Row::default();
         end.answers(&mut |ticket, answer| {
-            let Some(Flight { sequence, due_ns }) = flights.remove(ticket) else { return };
-            pacer.answered(index, now_ns);
-            if let Answer::Failed(word) = answer {
-                refused += 1;
-                if failed.len() < FAILED_KEPT {
-                    failed.push(sequence);
-                } else {
-                    *failed_beyond += 1;
+            let in_flight = flights.count();
+            let count = if let Answer::AllDone(count) = answer { count } else { 1 };
+            flights.remove_run(ticket, count, |Flight { sequence, due_ns }| {
+                if let Answer::Failed(word) = answer {
+                    refused += 1;
+                    if failed.len() < FAILED_KEPT {
+                        failed.push(sequence);
+                    } else {
+                        *failed_beyond += 1;
+                    }
+                    if due_ns > 0 {
+                        ledger.failed(now_ns, word, 1);
+                    }
+                    return;
                 }
-                if due_ns > 0 {
-                    ledger.failed(now_ns, word, 1);
+                if let Answer::Reply(body) = answer {
+                    let expected = Stamp { run: *run, sender: *number, sequence, due_ns };
+                    wrong += u64::from(Stamp::read(body) != Some(expected));
                 }
-                return;
-            }
-            accepted += 1;
-            if let Answer::Reply(body) = answer {
-                let expected = Stamp { run: *run, sender: *number, sequence, due_ns };
-                wrong += u64::from(Stamp::read(body) != Some(expected));
-            }
-            if due_ns > 0
-                && let Some((due_ns, count)) = due.add(due_ns)
-            {
-                ledger.ended(due_ns, now_ns, count);
+                if due_ns > 0
+                    && let Some((due_ns, count)) = due.add(due_ns)
+                {
+                    ledger.ended(due_ns, now_ns, count);
+                }
+            });
+            if in_flight > flights.count() {
+                pacer.answered(index, now_ns, in_flight - flights.count());
             }
         })?;
         if let Some((due_ns, count)) = due.end() {
             ledger.ended(due_ns, now_ns, count);
         }
-        self.accepted_count += accepted;
+        let answered = before - flights.count();
+        self.accepted_count += answered as u64 - refused;
         self.failed_count += refused;
         self.wrong_count += wrong;
         Ok(())

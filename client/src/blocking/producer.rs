@@ -3,7 +3,7 @@
 use super::Shared;
 use crate::config::ProducerConfig;
 use crate::error::{CallError, EnqueueError, SendError};
-use crate::receipt::{Receipt, Ticket};
+use crate::receipt::{Receipt, ReceiptRun, Ticket};
 use crate::record::NewRecord;
 use crate::trace::{Trace, Tracing};
 use std::collections::VecDeque;
@@ -108,9 +108,9 @@ impl Producer {
         self.driver.borrow_mut().session.enqueue(self.key, record, false)
     }
 
-    /// As `next_receipt`, of what is there already: moves no bytes and reads no clock.
-    pub fn try_receipt(&mut self) -> Option<(Ticket, Result<Receipt, SendError>)> {
-        self.driver.borrow_mut().session.producer(self.key)?.next_settled()
+    /// The next receipts that are there already, all of a run in one: moves no bytes and reads no clock.
+    pub fn try_receipts(&mut self) -> Option<ReceiptRun> {
+        self.driver.borrow_mut().session.producer(self.key)?.next_settled_run(u64::MAX)
     }
 
     /// The next receipt, or the reason why there is none; waits at most `wait` for one.

@@ -19,6 +19,7 @@
 use crate::error::{Refusal, SendError, UnknownCause};
 use crate::receipt::{Receipt, Ticket};
 use crate::session::settled::Settled;
+use crate::session::tickets::Tickets;
 use std::collections::VecDeque;
 use wire::limits::PRODUCER_SECTIONS_IN_FLIGHT_MAX;
 use wire::record::write_checksums;
@@ -52,7 +53,7 @@ pub(crate) struct Section {
     /// The encoded records; their checksums come when it is sealed.
     pub(crate) bytes: Vec<u8>,
     /// One per record.
-    pub(crate) tickets: Vec<Ticket>,
+    pub(crate) tickets: Tickets,
     /// Of its first record, monotonic.
     pub(crate) deadline_ns: u64,
     pub(crate) state: State,
@@ -73,7 +74,7 @@ impl Section {
 
     /// Memory it holds, in bytes, whether used or not.
     fn kept_bytes(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity() + self.tickets.capacity() * size_of::<Ticket>()
+        size_of::<Self>() + self.bytes.capacity() + self.tickets.kept_bytes()
     }
 
     fn sequence_end(&self) -> u64 {
@@ -83,7 +84,7 @@ impl Section {
     fn report(&mut self, error: &SendError, settled: &mut Settled) {
         if !self.reported {
             self.reported = true;
-            settled.extend(&self.tickets, Err(error.clone()));
+            settled.extend(&self.tickets, &Err(error.clone()));
         }
     }
 }
@@ -162,7 +163,7 @@ impl Lane {
     /// The sections to be sent now, in order. `only_doubtful`: nothing new may leave in this epoch.
     pub(crate) fn sendable(&self, now_ns: u64, only_doubtful: bool) -> Option<usize> {
         let full = self.sent_count >= PRODUCER_SECTIONS_IN_FLIGHT_MAX;
-        if full || now_ns < self.retry_at_ns || self.sent_count == self.sections.len() {
+        if full || now_ns < self.retry_at_ns || !self.has_unsent() {
             return None;
         }
         let blocked = only_doubtful || self.is_blocked();
@@ -174,6 +175,17 @@ impl Lane {
     /// A section by its place.
     pub(crate) fn section(&self, index: usize) -> &Section {
         &self.sections[index]
+    }
+
+    /// Something sealed is not on the wire.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.sent_count < self.sections.len()
+    }
+
+    /// Whether the section on the wire under this id has this record, whose end nobody knows yet.
+    pub(crate) fn awaits(&self, request_id: u64, ticket: Ticket) -> bool {
+        let section = self.find_sent(request_id).map(|index| &self.sections[index]);
+        section.is_some_and(|section| !section.reported && section.tickets.contains(ticket))
     }
 
     /// The section was put on the wire.
@@ -195,7 +207,7 @@ impl Lane {
         self.retries = 0;
         self.postponed_by = None;
         if !section.reported {
-            settled.extend(&section.tickets, Ok(receipt));
+            settled.extend(&section.tickets, &Ok(receipt));
         }
         self.recycle(section)
     }

@@ -8,7 +8,7 @@
 //! | `slots`, `pending` | tables by key; what was asked and not answered, with deadlines |
 //! | `dispatch` | every frame that comes, sent to whom it is for |
 //! | `calls`, `routes` | calls with one answer; where the queues of a topic are |
-//! | `lane`, `settled`, `producer`, `publishing` | pure state of publishing; its frames |
+//! | `tickets`, `lane`, `settled`, `producer`, `publishing` | pure state of publishing; its frames |
 //! | `consumer`, `consuming` | pure state of a subscription; its frames |
 //! | `requester`, `requesting` | pure state of requests; their frames |
 //! | `responder`, `responding` | pure state of a registration; its frames |
@@ -38,6 +38,7 @@ mod routes;
 mod settled;
 mod slots;
 mod state;
+mod tickets;
 
 pub(crate) use state::Session;
 

@@ -9,7 +9,7 @@ use crate::clock::{Now, nanoseconds};
 use crate::config::ProducerConfig;
 use crate::error::{CallError, EnqueueError, Refusal};
 use crate::placement::Choice;
-use crate::receipt::{Receipt, Ticket};
+use crate::receipt::{Receipt, ReceiptRun, Ticket};
 use crate::record::NewRecord;
 use crate::session::lane::Lane;
 use crate::session::settled::{Ending, Settled};
@@ -47,6 +47,7 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct ProducerState {
     pub(crate) config: ProducerConfig,
+    timeout_ns: u64,
     pub(crate) phase: Phase,
     pub(crate) id: ProducerId,
     pub(crate) epoch: Epoch,
@@ -71,6 +72,7 @@ impl ProducerState {
     /// One that knows nothing yet.
     pub(crate) fn new(config: ProducerConfig) -> Self {
         Self {
+            timeout_ns: nanoseconds(config.timeout),
             config,
             phase: Phase::Routing,
             id: ProducerId(0),
@@ -151,6 +153,7 @@ impl ProducerState {
         if self.window_records >= self.config.window_records.max(1) || over_bytes {
             return Err(EnqueueError::WindowFull);
         }
+        let deadline_ns = self.deadline_ns(now);
         let lane = &mut self.lanes[index];
         let batch_bytes = self.config.batch_bytes.min(record_bytes_max);
         if lane.open.bytes.len() + bytes > batch_bytes {
@@ -162,7 +165,7 @@ impl ProducerState {
         append_record(&mut lane.open.bytes, &encoded, record_bytes_max)
             .map_err(EnqueueError::RecordInvalid)?;
         if lane.open.tickets.is_empty() {
-            lane.open.deadline_ns = now.mono_ns.saturating_add(nanoseconds(self.config.timeout));
+            lane.open.deadline_ns = deadline_ns;
         }
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
@@ -177,6 +180,11 @@ impl ProducerState {
             self.seal(index);
         }
         Ok((ticket, index))
+    }
+
+    /// When a record that is enqueued now is given up, monotonic.
+    pub(crate) const fn deadline_ns(&self, now: Now) -> u64 {
+        now.mono_ns.saturating_add(self.timeout_ns)
     }
 
     /// Closes the open section of a lane; keyless records turn to the next queue then.
@@ -208,19 +216,18 @@ impl ProducerState {
     /// The trace that goes with a section, if its record is in it.
     pub(crate) fn tracing_of(&mut self, lane: usize, section: usize) -> Option<&mut Tracing> {
         let tickets = &self.lanes[lane].section(section).tickets;
-        self.tracing.as_mut().filter(|tracing| tickets.contains(&Ticket(tracing.of)))
+        self.tracing.as_mut().filter(|tracing| tickets.contains(Ticket(tracing.of)))
     }
 
     /// The node accepted a section.
     pub(crate) fn accepted(&mut self, lane: u16, request_id: u64, receipt: Receipt, now_ns: u64) {
         let Some(of) = self.lanes.get_mut(usize::from(lane)) else { return };
-        let settled_count = self.settled.len();
-        self.window_bytes -= of.accepted(request_id, receipt, &mut self.settled);
         if let Some(tracing) = &mut self.tracing
-            && self.settled.has_from(settled_count, Ticket(tracing.of))
+            && of.awaits(request_id, Ticket(tracing.of))
         {
             tracing.answered(now_ns);
         }
+        self.window_bytes -= of.accepted(request_id, receipt, &mut self.settled);
         self.close_up();
     }
 
@@ -285,9 +292,15 @@ impl ProducerState {
 
     /// The next record that is settled; it leaves the window.
     pub(crate) fn next_settled(&mut self) -> Option<(Ticket, Ending)> {
-        let settled = self.settled.pop_front()?;
-        self.window_records -= 1;
-        Some(settled)
+        let ReceiptRun { first, result, .. } = self.next_settled_run(1)?;
+        Some((first, result))
+    }
+
+    /// The next records that are settled, at most `count_max` of a run; they leave the window.
+    pub(crate) fn next_settled_run(&mut self, count_max: u64) -> Option<ReceiptRun> {
+        let run = self.settled.pop_front(count_max)?;
+        self.window_records -= usize::try_from(run.count).unwrap_or(self.window_records);
+        Some(run)
     }
 
     /// The settled record of this ticket; it leaves the window.

@@ -61,10 +61,10 @@ impl Session {
         if eager && producer.lanes[lane].is_idle() {
             producer.seal(lane);
         }
-        let deadline_ns =
-            self.now.mono_ns.saturating_add(crate::clock::nanoseconds(producer.config.timeout));
+        let deadline_ns = producer.deadline_ns(self.now);
+        let has_unsent = producer.lanes[lane].has_unsent();
         self.wake_at(deadline_ns);
-        if !self.producers.get(key).is_some_and(|producer| producer.lanes[lane].is_idle()) {
+        if has_unsent {
             self.publish_lane(key, lane);
         }
         Ok(ticket)

@@ -1,14 +1,15 @@
-//! Settled: records whose end is known and not handed out yet, section by section.
+//! Settled: records whose end is known and not handed out yet, run by run.
 //!
 //! ```text
-//!   tickets   17 18 19 | 20 21 | 22 23 24 25      one per record
-//!   ends      3 x ok@80| 2 x no| 4 x ok@83        one per section: what all of them share
+//!   17..20 ok@80 | 20..22 no | 22..24 ok@83 | 31..33 ok@85
 //! ```
 //!
-//! A receipt is thus kept once a section, not once a record.
+//! A run is what of one section has tickets that follow one another: all of it, unless a
+//! producer's records go to several queues in turns. Nothing is kept or done once a record.
 
+use super::tickets::Tickets;
 use crate::error::SendError;
-use crate::receipt::{Receipt, Ticket};
+use crate::receipt::{Receipt, ReceiptRun, Ticket};
 use std::collections::VecDeque;
 use std::ops::Range;
 use wire::Offset;
@@ -19,17 +20,13 @@ pub(crate) type Ending = Result<Receipt, SendError>;
 /// Records that ended together.
 #[derive(Debug)]
 struct Run {
-    /// The records that are left of it, counted from its first one; never empty.
-    left: Range<u64>,
+    /// Never empty.
+    tickets: Range<u64>,
     /// That of its first record; the offsets of the others follow.
     end: Ending,
 }
 
 impl Run {
-    fn of(count: usize, end: Ending) -> Self {
-        Self { left: 0..count as u64, end }
-    }
-
     /// The ending of its record number `nth`, counted from its first one.
     fn nth(&self, nth: u64) -> Ending {
         match &self.end {
@@ -40,74 +37,69 @@ impl Run {
             Err(error) => Err(error.clone()),
         }
     }
+
+    /// Takes its first `count` records away; true: none is left.
+    fn advance(&mut self, count: u64) -> bool {
+        self.tickets.start += count;
+        if let Ok(receipt) = &mut self.end {
+            receipt.offset.0 = receipt.offset.0.saturating_add(count);
+        }
+        self.tickets.is_empty()
+    }
 }
 
 /// Records in the order in which they were settled.
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
-    tickets: VecDeque<Ticket>,
     runs: VecDeque<Run>,
+    count: usize,
 }
 
 impl Settled {
     /// Records that ended alike; of receipts, the offset is the first record's.
-    pub(crate) fn extend(&mut self, tickets: &[Ticket], end: Ending) {
-        if !tickets.is_empty() {
-            self.tickets.extend(tickets);
-            self.runs.push_back(Run::of(tickets.len(), end));
+    pub(crate) fn extend(&mut self, tickets: &Tickets, end: &Ending) {
+        let mut whole = Run { tickets: 0..tickets.len() as u64, end: end.clone() };
+        for range in tickets.ranges() {
+            self.runs.push_back(Run { tickets: range.clone(), end: whole.nth(0) });
+            whole.advance(range.end - range.start);
         }
+        self.count += tickets.len();
     }
 
     /// How many records.
-    pub(crate) fn len(&self) -> usize {
-        self.tickets.len()
+    pub(crate) const fn len(&self) -> usize {
+        self.count
     }
 
-    /// Whether a record is among those from `place` on.
-    pub(crate) fn has_from(&self, place: usize, ticket: Ticket) -> bool {
-        self.tickets.range(place..).any(|of| *of == ticket)
-    }
-
-    /// The record that was settled first.
-    pub(crate) fn pop_front(&mut self) -> Option<(Ticket, Ending)> {
-        let ticket = self.tickets.pop_front()?;
+    /// The records that were settled first: at most `count_max` of a run.
+    pub(crate) fn pop_front(&mut self, count_max: u64) -> Option<ReceiptRun> {
         let run = self.runs.front_mut()?;
-        let nth = run.left.next()?;
-        let end = run.nth(nth);
-        if run.left.is_empty() {
+        let count = (run.tickets.end - run.tickets.start).min(count_max);
+        let (first, result) = (Ticket(run.tickets.start), run.nth(0));
+        if run.advance(count) {
             self.runs.pop_front();
         }
-        Some((ticket, end))
+        self.count -= usize::try_from(count).unwrap_or(self.count);
+        Some(ReceiptRun { first, count, result })
     }
 
     /// The record of this ticket.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Ending> {
-        let place = self.tickets.iter().position(|of| *of == ticket)?;
-        self.tickets.remove(place);
-        let (at, nth) = self.run_of(place)?;
+        let at = self.runs.iter().position(|run| run.tickets.contains(&ticket.0))?;
         let run = &mut self.runs[at];
+        let nth = ticket.0 - run.tickets.start;
         let end = run.nth(nth);
-        let behind = nth + 1..run.left.end;
-        run.left.end = nth;
-        let is_over = run.left.is_empty();
-        if !behind.is_empty() {
-            let rest = Run { left: behind, end: run.end.clone() };
-            self.runs.insert(at + 1, rest);
+        let mut behind = Run { tickets: run.tickets.clone(), end: run.nth(0) };
+        run.tickets.end = ticket.0;
+        let is_over = run.tickets.is_empty();
+        if !behind.advance(nth + 1) {
+            self.runs.insert(at + 1, behind);
         }
         if is_over {
             self.runs.remove(at);
         }
+        self.count -= 1;
         Some(end)
-    }
-
-    /// The run that a place is in, and the number of the record there.
-    fn run_of(&self, place: usize) -> Option<(usize, u64)> {
-        let mut before = place as u64;
-        self.runs.iter().enumerate().find_map(|(at, run)| {
-            let nth = run.left.start + before;
-            before = before.saturating_sub(run.left.end - run.left.start);
-            (nth < run.left.end).then_some((at, nth))
-        })
     }
 }
 
@@ -123,53 +115,75 @@ mod tests {
         Receipt { queue, offset: Offset(offset), level, term, duplicate: false }
     }
 
-    fn tickets(of: std::ops::Range<u64>) -> Vec<Ticket> {
-        of.map(Ticket).collect()
+    fn tickets(of: &[u64]) -> Tickets {
+        let mut tickets = Tickets::default();
+        for ticket in of {
+            tickets.push(Ticket(*ticket));
+        }
+        tickets
     }
 
-    /// Two sections of three that were accepted, and two records between them that never left.
+    /// Two sections of three that were accepted, one of them among those of other queues, and
+    /// between them two records that never left.
     fn settled() -> Settled {
         let mut settled = Settled::default();
-        settled.extend(&tickets(0..3), Ok(receipt(80)));
-        settled.extend(&[], Ok(receipt(0)));
-        settled.extend(&tickets(3..5), Err(SendError::NotSent));
-        settled.extend(&tickets(5..8), Ok(receipt(90)));
+        settled.extend(&tickets(&[0, 1, 2]), &Ok(receipt(80)));
+        settled.extend(&tickets(&[]), &Ok(receipt(0)));
+        settled.extend(&tickets(&[3, 4]), &Err(SendError::NotSent));
+        settled.extend(&tickets(&[5, 7, 8]), &Ok(receipt(90)));
         settled
     }
+
+    const ALL: [u64; 8] = [0, 1, 2, 3, 4, 5, 7, 8];
 
     fn expected(ticket: u64) -> Ending {
         match ticket {
             0..3 => Ok(receipt(80 + ticket)),
             3..5 => Err(SendError::NotSent),
-            _ => Ok(receipt(85 + ticket)),
+            5 => Ok(receipt(90)),
+            _ => Ok(receipt(84 + ticket)),
         }
+    }
+
+    fn run(first: u64, count: u64) -> ReceiptRun {
+        ReceiptRun { first: Ticket(first), count, result: expected(first) }
     }
 
     #[test]
     fn records_come_in_order_each_with_its_offset() {
         let mut settled = settled();
-        assert!(settled.has_from(3, Ticket(3)) && !settled.has_from(4, Ticket(3)));
-        for ticket in 0..8 {
-            assert_eq!(settled.len() as u64, 8 - ticket);
-            assert_eq!(settled.pop_front(), Some((Ticket(ticket), expected(ticket))));
+        for (nth, ticket) in ALL.into_iter().enumerate() {
+            assert_eq!(settled.len(), ALL.len() - nth);
+            assert_eq!(settled.pop_front(1), Some(run(ticket, 1)));
         }
-        assert_eq!(settled.pop_front(), None);
+        assert_eq!((settled.pop_front(1), settled.len()), (None, 0));
         assert!(settled.runs.is_empty());
     }
 
     #[test]
+    fn records_that_follow_one_another_come_together() {
+        let mut all = settled();
+        let runs: Vec<_> = std::iter::from_fn(|| all.pop_front(u64::MAX)).collect();
+        assert_eq!(runs, [run(0, 3), run(3, 2), run(5, 1), run(7, 2)]);
+        let mut by_two = settled();
+        let runs: Vec<_> = std::iter::from_fn(|| by_two.pop_front(2)).collect();
+        assert_eq!(runs, [run(0, 2), run(2, 1), run(3, 2), run(5, 1), run(7, 2)]);
+        assert_eq!((all.len(), by_two.len()), (0, 0));
+    }
+
+    #[test]
     fn a_record_that_is_taken_out_of_turn_moves_no_other() {
-        for first in 0..8 {
-            for second in (0..8).filter(|second| *second != first) {
+        for first in ALL {
+            for second in ALL.into_iter().filter(|second| *second != first) {
                 let mut settled = settled();
                 assert_eq!(settled.remove(Ticket(first)), Some(expected(first)));
                 assert_eq!(settled.remove(Ticket(first)), None, "taken once");
                 assert_eq!(settled.remove(Ticket(second)), Some(expected(second)));
-                let rest = (0..8).filter(|of| *of != first && *of != second);
+                let rest = ALL.into_iter().filter(|of| *of != first && *of != second);
                 for ticket in rest {
-                    assert_eq!(settled.pop_front(), Some((Ticket(ticket), expected(ticket))));
+                    assert_eq!(settled.pop_front(1), Some(run(ticket, 1)));
                 }
-                assert!(settled.runs.is_empty() && settled.tickets.is_empty());
+                assert!(settled.runs.is_empty() && settled.len() == 0);
             }
         }
     }

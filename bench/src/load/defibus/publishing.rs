@@ -4,20 +4,22 @@ use super::super::driver::{Answer, DriveError, Incoming, ReceiverEnd, SenderEnd}
 use super::port::Expects;
 use crate::workload::Level;
 use client::error::UnknownCause;
-use client::{Consumer, EnqueueError, Item, NewRecord, Place, Producer, SendError};
+use client::{Consumer, EnqueueError, Item, NewRecord, Place, Producer, ReceiptRun, SendError};
 
 /// A producer.
 #[derive(Debug)]
 pub(super) struct Publishing {
     producer: Producer,
+    /// It expects one thing while anything is in flight.
     expects: Expects,
+    in_flight: u64,
     level: Level,
 }
 
 impl Publishing {
     /// Publishes; a receipt below `level` is an error.
     pub(super) const fn new(producer: Producer, expects: Expects, level: Level) -> Self {
-        Self { producer, expects, level }
+        Self { producer, expects, in_flight: 0, level }
     }
 
     fn holds(&self, came: client::Level) -> Result<(), DriveError> {
@@ -36,7 +38,10 @@ impl SenderEnd for Publishing {
         let record = NewRecord::new(body).key(key);
         match self.producer.gather(&record) {
             Ok(ticket) => {
-                self.expects.more(1);
+                if self.in_flight == 0 {
+                    self.expects.more(1);
+                }
+                self.in_flight += 1;
                 Ok(Some(ticket.0))
             }
             Err(EnqueueError::WindowFull) => Ok(None),
@@ -45,18 +50,23 @@ impl SenderEnd for Publishing {
     }
 
     fn answers(&mut self, take: &mut dyn FnMut(u64, Answer<'_>)) -> Result<(), DriveError> {
-        let mut count = 0;
-        while let Some((ticket, result)) = self.producer.try_receipt() {
-            count += 1;
+        let before = self.in_flight;
+        while let Some(ReceiptRun { first, count, result }) = self.producer.try_receipts() {
+            self.in_flight -= count;
             match result {
                 Ok(receipt) => {
                     self.holds(receipt.level)?;
-                    take(ticket.0, Answer::Done);
+                    take(first.0, Answer::AllDone(count));
                 }
-                Err(error) => take(ticket.0, Answer::Failed(word_of(&error))),
+                Err(error) => {
+                    let word = word_of(&error);
+                    (first.0..first.0 + count).for_each(|of| take(of, Answer::Failed(word)));
+                }
             }
         }
-        self.expects.fewer(count);
+        if before > 0 && self.in_flight == 0 {
+            self.expects.fewer(1);
+        }
         Ok(())
     }
 }
