@@ -116,6 +116,7 @@ impl Stored {
             match plan {
                 Plan::Flush { op, .. } => self.store.flushed(op),
                 Plan::Prepare { op, .. }
+                | Plan::Recycle { op, .. }
                 | Plan::WriteAt { op, .. }
                 | Plan::WriteSuperblock { op, .. }
                 | Plan::Replace { op, .. }

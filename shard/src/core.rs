@@ -153,6 +153,17 @@ pub enum FileTask {
         /// Whether to write zeroes over it.
         zeroed: bool,
     },
+    /// Make a segment of the file of another, which nobody needs any more: renamed to no segment's name first, then
+    /// written full of zeroes, synced, renamed to its new one, opened for direct IO. Where that file is missing or of
+    /// another length it is deleted, and this is `Prepare` with zeroes.
+    Recycle {
+        /// The segment that was.
+        from: u64,
+        /// Which segment.
+        segment: u64,
+        /// Its length.
+        bytes: u64,
+    },
     /// Write `bytes` at `position` (4 KiB aligned) of an existing file and fdatasync it.
     WriteAt {
         /// Where.

@@ -4,6 +4,7 @@
 //!   superblock          four copies of 4 KiB
 //!   log/<number>.seg    segments, 16 decimal digits
 //!   log/<number>.idx    indexes, rebuildable
+//!   log/recycled.tmp    a segment that was, on its way to be another
 //!   snap/<index>.snap   snapshots
 //! ```
 //!
@@ -22,6 +23,9 @@ use std::path::{Path, PathBuf};
 const SUPERBLOCK_COPIES: u64 = 4;
 /// Zeroes written at once when a segment is filled, in bytes.
 const ZERO_BYTES: usize = 256 << 10;
+
+/// Name of a segment's file while it is made into another.
+const RECYCLED: &str = "log/recycled.tmp";
 
 /// What a blocking file operation could not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +98,8 @@ impl ShardDir {
         for part in ["log", "snap"] {
             make(&path.join(part))?;
         }
+        // What a crash left on its way is part of neither the old segment nor the new one.
+        remove(&path.join(RECYCLED))?;
         // One call for all of them: a sync for each of many files costs a start seconds.
         let opened = File::open(path).map_err(|error| FileFault::of(&error))?;
         host::sync_filesystem(&opened).map_err(FileFault::of_errno)?;
@@ -189,7 +195,7 @@ impl ShardDir {
 
     /// Carries out a task at once, durably, exactly as the helper thread does.
     ///
-    /// `Prepare` refuses (`EEXIST`) a segment that is there: nothing is ever written over.
+    /// `Prepare` and `Recycle` refuse (`EEXIST`) a segment that is there: nothing that counts is ever written over.
     ///
     /// # Errors
     /// The disk refuses; a segment that could not be prepared is gone again.
@@ -206,12 +212,16 @@ impl ShardDir {
         self.last_read = None;
         match task {
             FileTask::Prepare { segment, bytes, zeroed } => {
-                let path = self.path_of(FileId::Segment(*segment));
-                let prepared = self.prepare(&path, *bytes, zeroed.then_some(pause));
-                if prepared.is_err_and(|fault| fault != FileFault::Errno(libc::EEXIST)) {
-                    remove(&path)?;
+                self.prepare_or_clean_up(*segment, *bytes, zeroed.then_some(pause))
+            }
+            FileTask::Recycle { from, segment, bytes } => {
+                if self.path_of(FileId::Segment(*segment)).exists() {
+                    return Err(FileFault::Errno(libc::EEXIST));
                 }
-                prepared
+                if self.retire(*from, *bytes)? {
+                    return self.recycle(*segment, *bytes, pause);
+                }
+                self.prepare_or_clean_up(*segment, *bytes, Some(pause))
             }
             FileTask::WriteAt { file, position, bytes } => {
                 let opened = self.open_direct(*file)?;
@@ -221,6 +231,21 @@ impl ShardDir {
             FileTask::Replace { file, bytes } => replace(&self.path_of(*file), bytes),
             FileTask::Remove { file } => remove(&self.path_of(*file)),
         }
+    }
+
+    /// Leaves nothing where it fails; what was there before stays.
+    fn prepare_or_clean_up(
+        &self,
+        segment: u64,
+        bytes: u64,
+        pause: Option<&mut dyn FnMut(u64)>,
+    ) -> Result<(), FileFault> {
+        let path = self.path_of(FileId::Segment(segment));
+        let prepared = self.prepare(&path, bytes, pause);
+        if prepared.is_err_and(|fault| fault != FileFault::Errno(libc::EEXIST)) {
+            remove(&path)?;
+        }
+        prepared
     }
 
     /// With a `pause` it is written full of zeroes.
@@ -242,6 +267,40 @@ impl ShardDir {
         }
         file.sync_all().map_err(|error| FileFault::of(&error))?;
         sync_folder_of(path)
+    }
+
+    /// A segment is one no more, durably: its file waits to be recycled. False: it is gone, or had another length.
+    fn retire(&self, segment: u64, bytes: u64) -> Result<bool, FileFault> {
+        let path = self.path_of(FileId::Segment(segment));
+        match std::fs::metadata(&path) {
+            Ok(facts) if facts.len() == bytes => {}
+            Ok(_) => return remove(&path).map(|()| false),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(FileFault::of(&error)),
+        }
+        rename(&path, &self.path.join(RECYCLED))?;
+        Ok(true)
+    }
+
+    /// What `retire` left becomes a segment once it is zeroes from begin to end.
+    fn recycle(
+        &self,
+        segment: u64,
+        bytes: u64,
+        pause: &mut dyn FnMut(u64),
+    ) -> Result<(), FileFault> {
+        let path = self.path.join(RECYCLED);
+        let zeroed = self
+            .open_with(OpenOptions::new().read(true).write(true), &path)
+            .and_then(|file| {
+                write_zeroes(&file, bytes, pause)?;
+                file.sync_all().map_err(|error| FileFault::of(&error))
+            })
+            .and_then(|()| rename(&path, &self.path_of(FileId::Segment(segment))));
+        if zeroed.is_err() {
+            remove(&path)?;
+        }
+        zeroed
     }
 
     fn write_superblock(&self, copy: &[u8]) -> Result<(), FileFault> {
@@ -346,6 +405,12 @@ fn remove(path: &Path) -> Result<(), FileFault> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(FileFault::of(&error)),
     }
+}
+
+/// Gives a file another name in its directory, durably.
+fn rename(path: &Path, fresh_path: &Path) -> Result<(), FileFault> {
+    std::fs::rename(path, fresh_path).map_err(|error| FileFault::of(&error))?;
+    sync_folder_of(fresh_path)
 }
 
 /// Makes names in a directory durable.

@@ -137,7 +137,7 @@ impl Work {
             rest_until(begun_ns + span_ns, task_queue);
         });
         let changed = match task {
-            FileTask::Prepare { segment, .. } => {
+            FileTask::Prepare { segment, .. } | FileTask::Recycle { segment, .. } => {
                 let file = FileId::Segment(*segment);
                 Some((file, self.dir.open_direct(file).ok()))
             }
@@ -149,7 +149,9 @@ impl Work {
 
     /// How fast zeroes are written, in bytes per second.
     fn pace(&mut self, task: &FileTask, now_ns: u64) -> u64 {
-        let FileTask::Prepare { bytes, .. } = task else { return ZEROES_PER_SECOND_MIN };
+        let (FileTask::Prepare { bytes, .. } | FileTask::Recycle { bytes, .. }) = task else {
+            return ZEROES_PER_SECOND_MIN;
+        };
         let since_ns = now_ns - std::mem::replace(&mut self.prepared_ns, now_ns);
         zeroes_per_second(*bytes, since_ns)
     }

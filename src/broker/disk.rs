@@ -262,6 +262,9 @@ fn effect_of<M>(plan: Plan) -> Effect<M> {
         Plan::Prepare { op, segment, bytes, zeroed } => {
             (op, FileTask::Prepare { segment, bytes, zeroed })
         }
+        Plan::Recycle { op, from, segment, bytes } => {
+            (op, FileTask::Recycle { from, segment, bytes })
+        }
         Plan::WriteAt { op, file, position, bytes } => {
             (op, FileTask::WriteAt { file: file_of(file), position, bytes })
         }

@@ -33,6 +33,9 @@ impl Disk for ShardDisk<'_> {
             Plan::Prepare { segment, bytes, zeroed, .. } => {
                 FileTask::Prepare { segment, bytes, zeroed }
             }
+            Plan::Recycle { from, segment, bytes, .. } => {
+                FileTask::Recycle { from, segment, bytes }
+            }
             Plan::WriteAt { file, position, bytes, .. } => {
                 FileTask::WriteAt { file: file_of(file), position, bytes }
             }

@@ -29,7 +29,7 @@ pub use contract::{
 use crate::batch::{self, BatchHeader, BatchView, Damage, Home, SectionHeader, Stamp};
 use crate::chunk::{Chunks, round_up};
 use crate::plan::{Disk, DiskFault, FileName, OpId, OpIds, Plan};
-use crate::pool::Pool;
+use crate::pool::{Pool, Ready};
 use crate::recent::Recent;
 use crate::recovery::{self, Found, Recovered};
 use crate::segment::{Contents, Footer, Owner, SegmentHeader};
@@ -399,7 +399,8 @@ impl Log {
         self.superblock_dirty = true;
     }
 
-    /// Forgets the oldest segment and plans its deletion. `None`: only the active one is left, or the newest snapshot does not cover it.
+    /// Forgets the oldest segment; its file becomes the next one, or is deleted. `None`: only the active one is left,
+    /// or the newest snapshot does not cover it.
     pub fn remove_oldest(&mut self, ops: &mut OpIds, plans: &mut Vec<Plan>) -> Option<SegmentInfo> {
         let oldest = self.segments.front()?.info;
         if !oldest.sealed || self.segments.len() < 2 || oldest.end > self.superblock.snapshot_from {
@@ -407,8 +408,11 @@ impl Log {
         }
         self.segments.pop_front();
         let op = ops.draw();
-        plans.push(Plan::Remove { op, file: FileName::Segment(oldest.number) });
-        self.tasks.push((op, true));
+        let gone = Ready { number: oldest.number, bytes: oldest.bytes };
+        plans.push(self.pool.recycle(op, gone, self.segments.len()).unwrap_or_else(|| {
+            self.tasks.push((op, true));
+            Plan::Remove { op, file: FileName::Segment(oldest.number) }
+        }));
         Some(oldest)
     }
 

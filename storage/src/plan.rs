@@ -69,6 +69,19 @@ pub enum Plan {
         /// Whether zeroes are written over it.
         zeroed: bool,
     },
+    /// Make a segment of the file of another, which nobody needs any more: gone under its old name before
+    /// anything of it changes, zeroes written over it, synced with its directory. Where that file is
+    /// missing or of another length, as `Prepare` with zeroes.
+    Recycle {
+        /// Which task.
+        op: OpId,
+        /// The segment that was.
+        from: u64,
+        /// The segment's number.
+        segment: u64,
+        /// Its length.
+        bytes: u64,
+    },
     /// Write at a 4 KiB aligned position of an existing file, then fdatasync (a footer).
     WriteAt {
         /// Which task.
@@ -130,7 +143,7 @@ pub trait Disk {
     fn length(&mut self, file: FileName) -> Result<u64, DiskFault>;
     /// Fills `into` from `position`; `Short` when the file ends before.
     fn read(&mut self, file: FileName, position: u64, into: &mut [u8]) -> Result<(), DiskFault>;
-    /// Carries out `Prepare`, `WriteAt`, `WriteSuperblock`, `Replace` or `Remove` at once, durably.
+    /// Carries out whatever is no flush and no read at once, durably.
     fn apply(&mut self, plan: &Plan) -> Result<(), DiskFault>;
     /// Free bytes of the filesystem.
     fn free_bytes(&mut self) -> Result<u64, DiskFault>;

@@ -6,6 +6,9 @@
 //! costs more than writing every byte twice. Only when an append found nothing
 //! ready the next is fallocated and no more, which takes no time. The one that a
 //! start makes because there is none is short, so that it can be zeroes at once.
+//!
+//! The file of a segment that retention takes is the next one, up to one more than
+//! the target: to delete it may stop the disk for as long as it takes to discard it.
 
 use crate::plan::{DiskFault, FileName, OpId, OpIds, Plan};
 use crate::segment::{HEAD_BYTES, batches_end};
@@ -64,8 +67,9 @@ impl Pool {
     ) -> Self {
         let segments_max =
             usize::try_from(log_bytes_max / segment_bytes).unwrap_or(usize::MAX).max(2);
-        let ready = VecDeque::with_capacity(ready_target + 1);
         let ready_target = ready_target.max(1);
+        // One more by an append that found too little, one more by retention.
+        let ready = VecDeque::with_capacity(ready_target + 2);
         Self {
             ready,
             task: Task::None,
@@ -141,6 +145,29 @@ impl Pool {
             Task::Retry(at_ns) => Some(at_ns),
             Task::None | Task::Prepare(_) | Task::CleanUp(_) | Task::Refused => None,
         }
+    }
+
+    /// Whether one is being made.
+    pub(crate) const fn is_making(&self) -> bool {
+        matches!(self.task, Task::Prepare(_))
+    }
+
+    /// Whether one more is ready, or being made, than there should be.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.ready.len() + usize::from(self.is_making()) > self.ready_target
+    }
+
+    /// Makes the next file of a segment that is gone, if it has its length and nobody waits for one:
+    /// zeroes take their time. `used` segments hold batches, that one not counted. `None`: it is to be deleted.
+    pub(crate) fn recycle(&mut self, op: OpId, gone: Ready, used: usize) -> Option<Plan> {
+        let is_idle = matches!(self.task, Task::None | Task::Retry(_));
+        let has_room = !self.is_ahead() && used + self.ready.len() < self.segments_max;
+        if !is_idle || !has_room || self.more || gone.bytes != self.segment_bytes {
+            return None;
+        }
+        self.task = Task::Prepare(op);
+        let (from, segment, bytes) = (gone.number, self.next_number, self.segment_bytes);
+        Some(Plan::Recycle { op, from, segment, bytes })
     }
 
     /// Makes the next file ready if one is wanted and allowed. `used` segments hold batches.
@@ -268,6 +295,32 @@ mod tests {
         assert_eq!(make(&mut pool, 4, 3, &mut ops), (4, false), "somebody waits");
         pool.take();
         assert_eq!(make(&mut pool, 5, 4, &mut ops), (5, true), "the rush is over");
+    }
+
+    #[test]
+    fn the_file_of_a_segment_that_is_gone_is_the_next_one() {
+        let mut ops = OpIds::default();
+        let mut pool = Pool::new(MIB, 1, 9 * MIB, 7);
+        let gone = |number| Ready { number, bytes: MIB };
+        let mut recycle = |pool: &mut Pool, gone, used| {
+            let plan = pool.recycle(ops.draw(), gone, used)?;
+            let Plan::Recycle { op, from, segment, bytes } = plan else { panic!("{plan:?}") };
+            assert_eq!(bytes, MIB);
+            Some((op, from, segment))
+        };
+        let (first, from, segment) = recycle(&mut pool, gone(1), 3).expect("one is wanted");
+        assert_eq!((from, segment, pool.is_ahead()), (1, 7, false));
+        assert_eq!(recycle(&mut pool, gone(2), 3), None, "one at a time");
+        assert_eq!(pool.file_done(first, Ok(())), Some(Ok(())));
+        let (second, from, segment) = recycle(&mut pool, gone(2), 3).expect("and one more");
+        assert_eq!((from, segment, pool.is_ahead()), (2, 8, true));
+        assert_eq!(pool.file_done(second, Ok(())), Some(Ok(())));
+        assert_eq!(recycle(&mut pool, gone(3), 3), None, "no third one");
+        pool.take();
+        assert_eq!(recycle(&mut pool, Ready { number: 3, bytes: MIB / 2 }, 3), None, "too short");
+        assert_eq!(recycle(&mut pool, gone(3), 8), None, "the limit");
+        pool.want_more();
+        assert_eq!(recycle(&mut pool, gone(3), 3), None, "somebody waits, and zeroes take time");
     }
 
     #[test]

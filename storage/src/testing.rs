@@ -45,6 +45,7 @@ impl FakeDisk {
                 Done::Read(*op, read.map(|()| Bytes::from(into)))
             }
             Plan::Prepare { op, .. }
+            | Plan::Recycle { op, .. }
             | Plan::WriteAt { op, .. }
             | Plan::WriteSuperblock { op, .. }
             | Plan::Replace { op, .. }
@@ -70,7 +71,18 @@ impl FakeDisk {
                 let length = usize::try_from(bytes * sectors / 8).expect("small");
                 self.files.insert(FileName::Segment(*segment), vec![0; length]);
             }
-            Plan::Replace { .. } | Plan::Remove { .. } | Plan::Read { .. } => {}
+            // It is gone under its old name, and has its new one only when it is whole.
+            Plan::Recycle { from, .. } if landed(0) => {
+                if (1_usize..8).all(landed) {
+                    let _ = self.apply(plan);
+                } else {
+                    self.files.remove(&FileName::Segment(*from));
+                }
+            }
+            Plan::Replace { .. }
+            | Plan::Remove { .. }
+            | Plan::Recycle { .. }
+            | Plan::Read { .. } => {}
         }
     }
 
@@ -119,9 +131,11 @@ fn writes(plan: &Plan) -> Vec<(FileName, u64, Bytes)> {
             let place = |nth: usize| (FileName::Superblock, (nth * COPY) as u64, copy.clone());
             (0..4).map(place).collect()
         }
-        Plan::Read { .. } | Plan::Prepare { .. } | Plan::Replace { .. } | Plan::Remove { .. } => {
-            Vec::new()
-        }
+        Plan::Read { .. }
+        | Plan::Prepare { .. }
+        | Plan::Recycle { .. }
+        | Plan::Replace { .. }
+        | Plan::Remove { .. } => Vec::new(),
     }
 }
 
@@ -166,6 +180,11 @@ impl Disk for FakeDisk {
                 if self.used_bytes() + bytes > self.bytes_max {
                     return Err(DiskFault::NoSpace);
                 }
+                let length = usize::try_from(*bytes).expect("small");
+                self.files.insert(FileName::Segment(*segment), vec![0; length]);
+            }
+            Plan::Recycle { from, segment, bytes, .. } => {
+                self.files.remove(&FileName::Segment(*from));
                 let length = usize::try_from(*bytes).expect("small");
                 self.files.insert(FileName::Segment(*segment), vec![0; length]);
             }

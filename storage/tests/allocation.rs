@@ -128,6 +128,7 @@ impl Shard {
             match plan {
                 Plan::Flush { op, .. } => self.store.flushed(op),
                 Plan::Prepare { op, .. }
+                | Plan::Recycle { op, .. }
                 | Plan::WriteAt { op, .. }
                 | Plan::WriteSuperblock { op, .. }
                 | Plan::Replace { op, .. }

@@ -203,6 +203,7 @@ impl Shelf {
                 self.store.read_done(*op, result);
             }
             Plan::Prepare { op, .. }
+            | Plan::Recycle { op, .. }
             | Plan::WriteAt { op, .. }
             | Plan::WriteSuperblock { op, .. }
             | Plan::Replace { op, .. }

@@ -33,6 +33,54 @@ fn a_prepared_segment_is_zero_and_never_written_over() {
 }
 
 #[test]
+fn a_recycled_segment_is_zero_and_gone_under_its_old_name() {
+    let place = tempfile::tempdir().expect("a place");
+    let mut dir = shard_dir(&place);
+    dir.apply(&FileTask::Prepare { segment: 1, bytes: 1 << 20, zeroed: true }).expect("prepared");
+    let written = Bytes::from(vec![5; 4096]);
+    for position in [0, (1 << 20) - 4096] {
+        let (file, bytes) = (FileId::Segment(1), written.clone());
+        dir.apply(&FileTask::WriteAt { file, position, bytes }).expect("written");
+    }
+    let inode = |number: u64| {
+        let path = place.path().join(format!("log/{number:016}.seg"));
+        std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).expect("there"))
+    };
+    let before = inode(1);
+    dir.apply(&FileTask::Recycle { from: 1, segment: 4, bytes: 1 << 20 }).expect("recycled");
+    assert_eq!(dir.segments(), Ok(vec![4]));
+    assert_eq!(inode(4), before, "the same blocks");
+    let mut bytes = vec![1; 1 << 20];
+    dir.read(FileId::Segment(4), 0, &mut bytes).expect("read");
+    assert!(bytes.iter().all(|byte| *byte == 0));
+    let onto = FileTask::Recycle { from: 4, segment: 4, bytes: 1 << 20 };
+    assert_eq!(dir.apply(&onto), Err(FileFault::Errno(libc::EEXIST)), "nothing is written over");
+    assert_eq!(names(&place.path().join("log")).expect("there"), ["0000000000000004.seg"]);
+}
+
+#[test]
+fn a_segment_that_cannot_be_recycled_is_made() {
+    let place = tempfile::tempdir().expect("a place");
+    let mut dir = shard_dir(&place);
+    dir.apply(&FileTask::Recycle { from: 1, segment: 2, bytes: 16384 }).expect("1 is not there");
+    dir.apply(&FileTask::Recycle { from: 2, segment: 3, bytes: 32768 }).expect("2 is too short");
+    assert_eq!(dir.segments(), Ok(vec![3]));
+    assert_eq!(dir.length(FileId::Segment(3)), Ok(32768));
+}
+
+#[test]
+fn what_a_crash_left_half_recycled_is_gone_after_a_start() {
+    let place = tempfile::tempdir().expect("a place");
+    let mut dir = shard_dir(&place);
+    dir.apply(&FileTask::Prepare { segment: 1, bytes: 16384, zeroed: true }).expect("prepared");
+    assert_eq!(dir.retire(1, 16384), Ok(true));
+    assert_eq!(dir.segments(), Ok(vec![]), "no start takes it for a segment");
+    assert_eq!(names(&place.path().join("log")).expect("there").len(), 1);
+    drop(shard_dir(&place));
+    assert!(names(&place.path().join("log")).expect("there").is_empty());
+}
+
+#[test]
 fn a_segment_that_does_not_fit_leaves_nothing() {
     let place = tempfile::tempdir().expect("a place");
     let mut dir = shard_dir(&place);

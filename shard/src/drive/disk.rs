@@ -198,6 +198,9 @@ impl Disk {
         operation: OperationId,
         task: FileTask,
     ) -> Result<(), IoFault> {
+        if let FileTask::Recycle { from, .. } = task {
+            self.files.remove(&FileId::Segment(from)); // soon another's file
+        }
         let helper = self.helper.as_mut().ok_or(NO_DATA)?;
         if helper.give(operation, task) { Ok(()) } else { Err(IoFault::Errno(libc::EBUSY)) }
     }

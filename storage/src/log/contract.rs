@@ -101,7 +101,11 @@ pub struct Usage {
     pub segments: usize,
     /// Segments made ready and empty.
     pub prepared: usize,
-    /// Nothing more can be made ready: limit reached or disk full.
+    /// One is being made.
+    pub making: bool,
+    /// As many as there should be and one more: the next one that is written to need not be made.
+    pub ahead: bool,
+    /// Nothing more can be made ready, limit reached or disk full, and there is no more than there should be.
     pub full: bool,
 }
 

@@ -18,7 +18,9 @@ impl Log {
             bytes_max: self.pool.bytes_max(),
             segments: used,
             prepared: self.pool.ready_count(),
-            full: self.pool.blocked(used),
+            making: self.pool.is_making(),
+            ahead: self.pool.is_ahead(),
+            full: self.pool.blocked(used) && !self.pool.is_ahead(),
         }
     }
 
@@ -116,8 +118,8 @@ impl Log {
 
     /// The refusal when more segments are needed than there are; one more will be made if it may.
     fn nothing_ready(&mut self) -> AppendRefused {
-        let usage = self.usage();
-        if usage.full {
+        if self.pool.blocked(self.segments.len()) {
+            let usage = self.usage();
             return AppendRefused::StorageFull { bytes: usage.bytes, bytes_max: usage.bytes_max };
         }
         self.pool.want_more();

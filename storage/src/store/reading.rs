@@ -217,6 +217,8 @@ impl Store {
             position = end;
             if let Some(Ok(view)) = view {
                 self.reader.keep(place.index, view.body, place.bytes as usize);
+            } else if place.segment < self.segments.start.segment {
+                // Retention took it meanwhile: what came may be another segment's already.
             } else if places.len() > 1 {
                 self.reader.suspect(place.index);
             } else {

@@ -1,10 +1,13 @@
 //! Retention: the oldest segment goes by age or by size; a queue's start may move sooner.
 //!
 //! A segment goes whole, and only when the newest durable snapshot covers it:
-//! what it says of positions, leases and the catalog lives on there. Until then,
+//! what it says of positions, leases and the catalog lives on there. Its file is the
+//! next to be written to, where one is wanted ([0009]). Until then,
 //! and where a queue keeps less than its log, the queue's start moves alone, in
 //! a sweep of a bounded number a turn; rings drop what is too old. Nobody is
 //! asked: a group behind the start gets a gap.
+//!
+//! [0009]: ../../../docs/decisions/0009-a-segment-that-goes-is-the-next-one.md
 
 use super::Store;
 use crate::plan::{FileName, Plan};
@@ -63,8 +66,12 @@ impl Store {
         let oldest = segments.next()?;
         segments.next()?;
         let usage = self.log.usage();
+        if usage.making {
+            return None; // while one is made of nothing, none can be made of what goes
+        }
         let aged = oldest.newest_ns.saturating_add(self.config.retention_ns) <= wall_ns;
-        let sized = usage.bytes + self.config.segment_bytes > usage.bytes_max;
+        // One that is ready beyond those there should be takes the place of one that must be made.
+        let sized = usage.bytes + self.config.segment_bytes > usage.bytes_max && !usage.ahead;
         (oldest.sealed && (aged || sized)).then_some((oldest.number, oldest.end, aged))
     }
 

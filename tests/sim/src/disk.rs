@@ -297,6 +297,11 @@ impl SimDisk {
     pub fn carry_out(&mut self, plan: &Plan) -> Result<(), DiskFault> {
         match plan {
             Plan::Prepare { segment, bytes, .. } => self.prepare(*segment, *bytes)?,
+            Plan::Recycle { from, segment, bytes, .. } => {
+                self.fired.recycled += 1;
+                self.remove(FileName::Segment(*from));
+                self.prepare(*segment, *bytes)?;
+            }
             Plan::WriteAt { file, position, bytes, .. } => {
                 self.files.get_mut(file).ok_or(DiskFault::Missing)?.write(*position, bytes);
                 self.end_rot(*file, &(*position..*position + length(bytes)));

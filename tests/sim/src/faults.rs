@@ -89,7 +89,7 @@ impl Faults {
         };
         if faults.log_bytes_max < ROOMY_LOG_BYTES {
             // Some so small that retention leaves nothing an older snapshot could be replayed from.
-            faults.log_bytes_max = random.fork("log").one_of(&[5 << 20, 6 << 20, 12 << 20]);
+            faults.log_bytes_max = random.fork("log").one_of(&[4 << 20, 5 << 20, 6 << 20]);
         }
         (faults.strikes, faults.heal_ns) = strike::plan(random, faults.heal_ns);
         // A drive that lies strikes alone, see `strike::damages`.

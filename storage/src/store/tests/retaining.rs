@@ -1,7 +1,7 @@
 //! Retaining: what goes by age and size, what is told of it, what never goes early.
 
 use super::*;
-use crate::plan::FileName;
+use crate::plan::{Disk, FileName};
 
 #[test]
 fn size_takes_the_oldest_segments_and_publishing_goes_on() {
@@ -31,14 +31,103 @@ fn size_takes_the_oldest_segments_and_publishing_goes_on() {
 }
 
 #[test]
+fn what_a_full_log_forgets_is_what_it_writes_to_next() {
+    let log_bytes_max = 12 * SEGMENT_BYTES;
+    let of = StoreConfig { prepared_segments: 2, log_bytes_max, ..config() };
+    let mut house = House::with_queue(&of);
+    let (mut made, mut recycled, mut removed) = (0, 0, 0);
+    let mut under_way = std::collections::VecDeque::new();
+    for turn in 0..2400 {
+        if turn % 2 == 0 {
+            house.publish(QUEUE, 1, 8 * 1024);
+        }
+        house.plan();
+        for plan in std::mem::take(&mut house.plans) {
+            made += usize::from(matches!(plan, Plan::Prepare { .. }));
+            if let Plan::Recycle { from, segment, .. } = plan {
+                recycled += 1;
+                assert!(from < segment);
+            }
+            if let Plan::Remove { file: FileName::Segment(number), .. } = plan {
+                removed += 1;
+                assert_eq!(number, 1, "the short one of the start");
+            }
+            let takes_time = matches!(plan, Plan::Prepare { .. } | Plan::Recycle { .. });
+            under_way.push_back((turn + if takes_time { 6 } else { 0 }, plan));
+        }
+        let (ended, left) = under_way.drain(..).partition(|(due, _)| *due <= turn);
+        under_way = left;
+        for (_, plan) in Vec::from(ended) {
+            let done = house.disk.carry_out(&plan);
+            house.tell(done);
+        }
+        assert!(house.counter("log_bytes") <= house.counter("log_bytes_max"));
+    }
+    for (_, plan) in under_way {
+        let done = house.disk.carry_out(&plan);
+        house.tell(done);
+    }
+    house.turns(50);
+    assert_eq!(house.counter("log_full"), 0, "what comes finds room");
+    let files = house.disk.segments().expect("there").len();
+    assert!(files <= 12, "the limit: {files}");
+    assert!(recycled > 20, "{recycled} recycled, {made} made, {removed} removed");
+    assert!(made <= 12 + removed, "{recycled} recycled, {made} made, {removed} removed");
+    let ends = house.store.ends(QUEUE).expect("made");
+    let (seen, _) = house.read_all(QUEUE, ends.start);
+    assert_eq!(seen, (ends.start.0..1200).collect::<Vec<_>>());
+    let mut house = house.restart();
+    assert_eq!(house.report.damaged, []);
+    assert_eq!(house.read_all(QUEUE, ends.start), (seen, vec![]));
+}
+
+#[test]
+fn a_read_whose_segment_goes_meanwhile_is_no_damage() {
+    // Of which half is less than two batches: each read is of one.
+    let read_cache_bytes_max = 24 * 1024;
+    let mut house = House::with_queue(&StoreConfig { read_cache_bytes_max, ..config() });
+    house.fill(QUEUE, 6);
+    house.turns(20);
+    while let Read::Wait(_) = house.store.read(QUEUE, Offset(0), u32::MAX, usize::MAX) {
+        house.plan();
+        let (batches, others): (Vec<_>, Vec<_>) = std::mem::take(&mut house.plans)
+            .into_iter()
+            .partition(|plan| matches!(plan, Plan::Read { file: FileName::Segment(1), .. }));
+        for plan in &others {
+            let done = house.disk.carry_out(plan);
+            house.tell(done);
+        }
+        if batches.is_empty() {
+            continue;
+        }
+        // On its way while the segment goes and its file is written over.
+        house.wall_ns += 2 * house.config.retention_ns;
+        house.publish(QUEUE, 1, 10);
+        for _ in 0..50 {
+            house.turn();
+        }
+        assert!(house.store.segments.start.segment > 1);
+        for plan in batches {
+            let Plan::Read { op, bytes, .. } = plan else { unreachable!("chosen above") };
+            house.store.read_done(op, Ok(Bytes::from(vec![0; bytes as usize])));
+        }
+    }
+    let start = house.store.ends(QUEUE).expect("made").start;
+    let (_, gaps) = house.read_all(QUEUE, Offset(0));
+    assert_eq!(gaps, [(0, start.0, GapReason::Retention)]);
+    assert_eq!(house.counter("damaged_batches"), 0);
+}
+
+#[test]
 fn age_takes_sealed_segments_once_a_snapshot_covers_them() {
     let mut house = House::with_queue(&config());
     house.fill(QUEUE, 3);
     house.wall_ns += 2 * house.config.retention_ns;
     house.plan();
     let removes = |plans: &[Plan]| {
-        let segment = |plan: &Plan| matches!(plan, Plan::Remove { file: FileName::Segment(_), .. });
-        plans.iter().any(segment)
+        plans.iter().any(|plan| {
+            matches!(plan, Plan::Remove { file: FileName::Segment(_), .. } | Plan::Recycle { .. })
+        })
     };
     assert!(!removes(&house.plans), "not before the snapshot");
     let mut snapshot_done = false;

@@ -90,6 +90,15 @@ impl SimDisk {
                     self.put(FileName::Segment(*segment), file);
                 }
             },
+            // It has its new name only when it is whole.
+            Plan::Recycle { from, .. } => {
+                self.fired.torn_recycles += 1;
+                match random.below(3) {
+                    0 => {}
+                    1 => drop(self.carry_out(plan)),
+                    _ => self.remove(FileName::Segment(*from)),
+                }
+            }
             Plan::Replace { .. } | Plan::Remove { .. } => {
                 if random.chance(500) {
                     // A full disk refuses; then nothing is left of it.

@@ -35,6 +35,8 @@ counts! {
     dropped_writes: "disk: un-synced write dropped",
     reordered_writes: "disk: un-synced write outlived by a later one",
     torn_tasks: "disk: file task cut short by a crash",
+    recycled: "disk: segment's file taken for another",
+    torn_recycles: "disk: the same, cut short by a crash",
     short_writes: "disk: short write",
     write_errors: "disk: EIO on write",
     sync_errors: "disk: EIO on fdatasync",

@@ -123,6 +123,7 @@ pub fn plan_of(operation: OperationId, task: FileTask) -> Plan {
         FileTask::Prepare { segment, bytes, zeroed } => {
             Plan::Prepare { op, segment, bytes, zeroed }
         }
+        FileTask::Recycle { from, segment, bytes } => Plan::Recycle { op, from, segment, bytes },
         FileTask::WriteAt { file, position, bytes } => {
             Plan::WriteAt { op, file: name_of(file), position, bytes }
         }
