@@ -26,6 +26,8 @@ pub(super) const BUFFER_BYTES: usize = 1 << 20;
 const BUFFERS: usize = 8;
 /// Length of a file, in bytes.
 const FILE_BYTES: u64 = 64 << 20;
+/// Segments kept, at least, since two before the one that is made nobody writes any more, and at most.
+const KEPT: (u64, u64) = (3, 128);
 
 /// What is done with what was gathered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,9 +177,11 @@ impl Drop for Log {
     }
 }
 
-/// Makes segments one ahead, and removes those that were left.
+/// Makes segments one ahead. Those that were left stay as long as there is room: a deletion may stop the disk while it
+/// discards the blocks, which is not what is measured.
 fn make_segments(mut dir: ShardDir) -> Receiver<File> {
     let (give, take) = sync_channel(1);
+    let kept = (dir.free_bytes().unwrap_or(0) / 4 / FILE_BYTES).clamp(KEPT.0, KEPT.1);
     let made = crate::process::spawn("floor-files", move || {
         for segment in 1.. {
             let made = dir.apply(&FileTask::Prepare { segment, bytes: FILE_BYTES, zeroed: false });
@@ -186,9 +190,8 @@ fn make_segments(mut dir: ShardDir) -> Receiver<File> {
                 let _gone = dir.apply(&FileTask::Remove { file: FileId::Segment(segment) });
                 return;
             }
-            // Two before this one nobody writes any more.
-            if segment >= 3 {
-                let _gone = dir.apply(&FileTask::Remove { file: FileId::Segment(segment - 3) });
+            if segment >= kept {
+                let _gone = dir.apply(&FileTask::Remove { file: FileId::Segment(segment - kept) });
             }
         }
     });
