@@ -75,7 +75,8 @@ fn sending(
     let in_flight = if of.backlog_bytes > 0 { of.in_flight.min(FILL_IN_FLIGHT_MAX) } else { 0 };
     let pacer = Pacer::closed(0, ends.len(), in_flight, 0);
     let ledger = thread.ledger();
-    let is_alone = plan.case.parts.len() == 1;
+    // An open loop looks around often, since what is due then is timed from that moment on.
+    let is_alone = plan.case.parts.len() == 1 && of.is_closed();
     let flight = (of.in_flight, is_alone);
     Ok(Some(Sending::new(plan.run, ends, flight, (pacer, messages, ledger))))
 }

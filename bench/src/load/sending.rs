@@ -9,9 +9,9 @@ use super::row::Row;
 use super::stamp::Stamp;
 use crate::clock::Clock;
 
-/// Messages sent before the loop looks around again, if nobody else waits for it.
+/// Messages sent before the loop looks around again, in a closed loop that nobody else waits for.
 const SENDS_PER_TURN: usize = 1024;
-/// The same where other parts of the case wait for their turn.
+/// The same where messages have their times, or other parts of the case wait for their turn.
 const SENDS_PER_SHARED_TURN: usize = 256;
 /// Messages sent between two looks at the clock.
 const SENDS_PER_LOOK: usize = 16;
@@ -91,7 +91,7 @@ pub struct Sent {
 }
 
 impl Sending {
-    /// Senders (at least one) with the number each has in its part. `is_alone`: the case has no other part.
+    /// Senders (at least one) with the number each has in its part. `is_alone`: nothing else waits for the thread.
     pub fn new(
         run: u32,
         ends: Vec<(u32, Box<dyn SenderEnd>)>,

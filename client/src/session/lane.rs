@@ -98,6 +98,8 @@ pub(crate) struct Lane {
     pub(crate) shard: ShardId,
     /// Being filled.
     pub(crate) open: Section,
+    /// Its producer looks at it in each turn.
+    pub(crate) is_listed: bool,
     sections: VecDeque<Section>,
     spare: Vec<Section>,
     spare_bytes: usize,
@@ -122,6 +124,7 @@ impl Lane {
             queue,
             shard,
             open: Section::default(),
+            is_listed: false,
             sections: VecDeque::new(),
             spare: Vec::new(),
             spare_bytes: 0,
@@ -153,6 +156,11 @@ impl Lane {
     /// Nothing sealed waits for anything.
     pub(crate) fn is_idle(&self) -> bool {
         self.sections.is_empty()
+    }
+
+    /// Nothing of it waits for anything, nor must its numbers close up: no turn needs to look at it.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.open.tickets.is_empty() && self.sections.is_empty() && !self.hole
     }
 
     /// Nothing is on the wire, and nothing must go there again under its old number.

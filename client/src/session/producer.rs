@@ -52,6 +52,8 @@ pub(crate) struct ProducerState {
     pub(crate) id: ProducerId,
     pub(crate) epoch: Epoch,
     pub(crate) lanes: Vec<Lane>,
+    /// Those a turn looks at: all that are not at rest, and perhaps some that are by now.
+    busy: Vec<usize>,
     /// Something was refused in a way only a new epoch mends.
     epoch_is_spent: bool,
     /// It was open before: having no room at this moment is no reason to give up.
@@ -78,6 +80,7 @@ impl ProducerState {
             id: ProducerId(0),
             epoch: Epoch(0),
             lanes: Vec::new(),
+            busy: Vec::new(),
             epoch_is_spent: false,
             was_open: false,
             settled: Settled::default(),
@@ -94,6 +97,7 @@ impl ProducerState {
     /// The topic's queues, by number.
     pub(crate) fn routed(&mut self, queues: &[(QueueId, ShardId)]) {
         self.lanes = queues.iter().map(|(queue, shard)| Lane::new(*queue, *shard)).collect();
+        self.busy.clear();
         self.phase = if self.config.idempotent { Phase::Opening { at_ns: 0 } } else { Phase::Open };
     }
 
@@ -174,6 +178,9 @@ impl ProducerState {
         }
         self.window_records += 1;
         self.window_bytes += bytes;
+        if !std::mem::replace(&mut lane.is_listed, true) {
+            self.busy.push(index);
+        }
         lane.open.tickets.push(ticket);
         let records_max = self.config.batch_records.clamp(1, SECTION_RECORDS_MAX as usize);
         if lane.open.tickets.len() >= records_max || lane.open.bytes.len() >= batch_bytes {
@@ -195,9 +202,25 @@ impl ProducerState {
         }
     }
 
+    /// The lanes that are not at rest, each by its place among them; others may be there as well.
+    pub(crate) fn busy_lane(&self, place: usize) -> Option<usize> {
+        self.busy.get(place).copied()
+    }
+
+    /// Looks no more at lanes that are at rest.
+    pub(crate) fn let_rest(&mut self) {
+        let lanes = &mut self.lanes;
+        self.busy.retain(|index| {
+            let lane = &mut lanes[*index];
+            lane.is_listed = !lane.is_at_rest();
+            lane.is_listed
+        });
+    }
+
     /// Closes open sections: all of them, or those whose queue has nothing on the wire.
     pub(crate) fn seal_open(&mut self, all: bool) {
-        for index in 0..self.lanes.len() {
+        for place in 0..self.busy.len() {
+            let index = self.busy[place];
             let lane = &self.lanes[index];
             if !lane.open.tickets.is_empty() && (all || lane.is_idle()) {
                 self.seal(index);
@@ -264,7 +287,8 @@ impl ProducerState {
 
     /// Ends what is past its deadline.
     pub(crate) fn tick(&mut self, now_ns: u64) {
-        for lane in &mut self.lanes {
+        for index in &self.busy {
+            let lane = &mut self.lanes[*index];
             lane.retry_due(now_ns);
             self.window_bytes -= lane.expire(now_ns, &mut self.settled);
         }
@@ -273,7 +297,7 @@ impl ProducerState {
 
     /// When `tick` has something to do, monotonic.
     pub(crate) fn wake_ns(&self) -> u64 {
-        self.lanes.iter().map(Lane::wake_ns).min().unwrap_or(u64::MAX)
+        self.busy.iter().map(|index| self.lanes[*index].wake_ns()).min().unwrap_or(u64::MAX)
     }
 
     /// When a new epoch is to be asked for, monotonic.
@@ -316,7 +340,8 @@ impl ProducerState {
     }
 
     fn close_up(&mut self) {
-        for lane in &mut self.lanes {
+        for index in &self.busy {
+            let lane = &mut self.lanes[*index];
             if !lane.close_up() {
                 continue;
             }
@@ -326,7 +351,7 @@ impl ProducerState {
                 self.window_bytes -= lane.restart(&mut self.settled);
             }
         }
-        let quiet = || self.lanes.iter().all(Lane::is_quiet);
+        let quiet = || self.busy.iter().all(|index| self.lanes[*index].is_quiet());
         if self.epoch_is_spent && self.phase == Phase::Open && quiet() {
             self.phase = Phase::Opening { at_ns: 0 };
         }

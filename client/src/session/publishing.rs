@@ -87,10 +87,9 @@ impl Session {
                 Phase::Opening { at_ns } if at_ns > self.now.mono_ns => {}
                 Phase::Opening { .. } => self.ask_for_epoch(key),
                 Phase::Open => {
+                    producer.let_rest();
                     producer.seal_open(false);
-                    for lane in 0..self.producers.get(key).map_or(0, |of| of.lanes.len()) {
-                        self.publish_lane(key, lane);
-                    }
+                    self.publish_busy(key);
                 }
                 Phase::Routing => {
                     // Asks for the route unless it was asked for.
@@ -101,6 +100,14 @@ impl Session {
                 }
                 Phase::Asked | Phase::Ended(_) => {}
             }
+        }
+    }
+
+    fn publish_busy(&mut self, key: usize) {
+        let mut place = 0;
+        while let Some(lane) = self.producers.get(key).and_then(|of| of.busy_lane(place)) {
+            self.publish_lane(key, lane);
+            place += 1;
         }
     }
 

@@ -328,3 +328,28 @@ fn an_unknown_topic_ends_the_producer() {
     let error = world.until(100, |session| session.producer_ready(key)).expect_err("refused");
     assert_eq!(error.code(), ErrorCode::UnknownTopic);
 }
+
+#[test]
+fn a_turn_looks_only_at_queues_in_which_something_waits() {
+    let mut world = World::new(FakeNode::new(3));
+    let config = config(&world.node);
+    let key = producer(&mut world, config);
+    let busy = |world: &mut World| -> Vec<usize> {
+        let producer = world.session.producer(key).expect("there");
+        (0..).map_while(|place| producer.busy_lane(place)).collect()
+    };
+    assert_eq!(busy(&mut world), []);
+    let record = NewRecord::new(b"a").queue(1);
+    for _ in 0..3 {
+        world.session.enqueue(key, &record, true).expect("room");
+    }
+    assert_eq!(busy(&mut world), [1], "listed once");
+    world.session.enqueue(key, &record.queue(0), true).expect("room");
+    for _ in 0..4 {
+        world.until(200, |session| session.producer(key)?.next_settled()).1.expect("accepted");
+    }
+    world.turn();
+    assert_eq!(busy(&mut world), [], "nothing waits any more");
+    world.session.enqueue(key, &record, true).expect("room");
+    assert_eq!(busy(&mut world), [1], "and listed again");
+}
