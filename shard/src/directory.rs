@@ -381,11 +381,10 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileFault> {
             .mode(0o600)
             .open(&fresh_path)?;
         fresh.write_all(bytes)?;
-        fresh.sync_all()?;
-        std::fs::rename(&fresh_path, path)
+        fresh.sync_all()
     })();
     written.map_err(|error| FileFault::of(&error))?;
-    sync_folder_of(path)
+    rename(&fresh_path, path)
 }
 
 /// Adds to a file, made if it is not there; on the disk when this returns.

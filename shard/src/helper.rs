@@ -29,8 +29,8 @@ const TASKS_MAX: usize = 256;
 pub(crate) struct Done {
     pub(crate) operation: OperationId,
     pub(crate) result: Result<(), IoFault>,
-    /// A file that is not what it was before; a prepared segment is opened for direct IO.
-    pub(crate) changed: Option<(FileId, Option<File>)>,
+    /// Files that are not what they were before; a segment made ready is opened for direct IO.
+    pub(crate) changed: Vec<(FileId, Option<File>)>,
 }
 
 /// One shard's helper thread, seen from the shard.
@@ -137,14 +137,19 @@ impl Work {
             rest_until(begun_ns + span_ns, task_queue);
         });
         let changed = match task {
-            FileTask::Prepare { segment, .. } | FileTask::Recycle { segment, .. } => {
-                let file = FileId::Segment(*segment);
-                Some((file, self.dir.open_direct(file).ok()))
+            FileTask::Prepare { segment, .. } => vec![self.opened(*segment)],
+            FileTask::Recycle { from, segment, .. } => {
+                vec![(FileId::Segment(*from), None), self.opened(*segment)]
             }
-            FileTask::Replace { file, .. } | FileTask::Remove { file } => Some((*file, None)),
-            FileTask::WriteAt { .. } | FileTask::WriteSuperblock { .. } => None,
+            FileTask::Replace { file, .. } | FileTask::Remove { file } => vec![(*file, None)],
+            FileTask::WriteAt { .. } | FileTask::WriteSuperblock { .. } => Vec::new(),
         };
         Done { operation, result: result.map_err(IoFault::from), changed }
+    }
+
+    fn opened(&self, segment: u64) -> (FileId, Option<File>) {
+        let file = FileId::Segment(segment);
+        (file, self.dir.open_direct(file).ok())
     }
 
     /// How fast zeroes are written, in bytes per second.
@@ -202,7 +207,7 @@ mod tests {
             ended.extend(
                 helper
                     .take_done()
-                    .map(|done| (done.operation.0, done.result, done.changed.is_some())),
+                    .map(|done| (done.operation.0, done.result, !done.changed.is_empty())),
             );
             std::hint::spin_loop();
         }
@@ -210,6 +215,26 @@ mod tests {
         assert!(helper.give(OperationId(3), FileTask::Remove { file: FileId::Segment(1) }));
         drop(helper);
         assert_eq!(dir.again().segments(), Ok(vec![0, 2]));
+    }
+
+    #[test]
+    fn a_recycled_segment_is_opened_and_forgotten_under_its_old_name() {
+        let place = tempfile::tempdir().expect("a place");
+        let dir = ShardDir::open(place.path(), false).expect("opens");
+        let bell = Arc::new(Bell::new().expect("an eventfd"));
+        let mut helper = Helper::start("helper".to_owned(), dir, bell, None).expect("starts");
+        let made = FileTask::Prepare { segment: 1, bytes: 4096, zeroed: true };
+        assert!(helper.give(OperationId(1), made));
+        let recycled = FileTask::Recycle { from: 1, segment: 2, bytes: 4096 };
+        assert!(helper.give(OperationId(2), recycled));
+        let mut changed = Vec::new();
+        while changed.len() < 3 {
+            changed.extend(helper.take_done().into_iter().flat_map(|done| done.changed));
+            std::hint::spin_loop();
+        }
+        let changed: Vec<_> = changed.iter().map(|(id, file)| (*id, file.is_some())).collect();
+        let (first, second) = (FileId::Segment(1), FileId::Segment(2));
+        assert_eq!(changed, [(first, true), (first, false), (second, true)]);
     }
 
     #[test]

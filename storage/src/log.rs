@@ -483,13 +483,13 @@ pub(crate) fn home(owner: &Owner, salt: u128) -> Home {
     Home { cluster_hash: half(0..8) << 32 | half(8..16), shard: owner.shard, salt }
 }
 
-/// The largest batch a log of this configuration writes, with its header, in bytes.
 /// The size of a chunk and how many there may be: the recent batches leave room to gather.
 fn chunks_of(config: &LogConfig) -> (usize, usize) {
     let batch_bytes = largest_batch_bytes(config);
     (4 * batch_bytes, config.recent_bytes_max.div_ceil(3 * batch_bytes) + 3)
 }
 
+/// The largest batch a log of this configuration writes, with its header, in bytes.
 fn largest_batch_bytes(config: &LogConfig) -> usize {
     let body = config.batch_bytes_max.max(space::section_bytes_max(config));
     batch::header_room(body) + round_up(body)

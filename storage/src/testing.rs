@@ -68,8 +68,7 @@ impl FakeDisk {
             }
             Plan::Prepare { segment, bytes, .. } => {
                 let sectors = (0_usize..8).filter(|nth| landed(*nth)).count() as u64;
-                let length = usize::try_from(bytes * sectors / 8).expect("small");
-                self.files.insert(FileName::Segment(*segment), vec![0; length]);
+                self.put_zeroes(*segment, bytes * sectors / 8);
             }
             // It is gone under its old name, and has its new one only when it is whole.
             Plan::Recycle { from, .. } if landed(0) => {
@@ -111,6 +110,11 @@ impl FakeDisk {
                 number += 1;
             }
         }
+    }
+
+    fn put_zeroes(&mut self, segment: u64, bytes: u64) {
+        let length = usize::try_from(bytes).expect("small");
+        self.files.insert(FileName::Segment(segment), vec![0; length]);
     }
 
     fn used_bytes(&self) -> u64 {
@@ -180,13 +184,11 @@ impl Disk for FakeDisk {
                 if self.used_bytes() + bytes > self.bytes_max {
                     return Err(DiskFault::NoSpace);
                 }
-                let length = usize::try_from(*bytes).expect("small");
-                self.files.insert(FileName::Segment(*segment), vec![0; length]);
+                self.put_zeroes(*segment, *bytes);
             }
             Plan::Recycle { from, segment, bytes, .. } => {
                 self.files.remove(&FileName::Segment(*from));
-                let length = usize::try_from(*bytes).expect("small");
-                self.files.insert(FileName::Segment(*segment), vec![0; length]);
+                self.put_zeroes(*segment, *bytes);
             }
             Plan::Replace { file, bytes, .. } => {
                 self.files.insert(*file, bytes.to_vec());

@@ -249,10 +249,8 @@ impl std::ops::AddAssign for HostileCount {
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer<'a> {
-    /// It was accepted at its level, or answered.
-    Done,
-    /// So many were, this one and those whose tickets follow.
-    AllDone(u64),
+    /// So many were accepted at their level, or answered: this one and those whose tickets follow.
+    Done(u64),
     /// It was answered with this body.
     Reply(&'a [u8]),
     /// It was not; why, in a word or two.

@@ -266,7 +266,7 @@ impl Sending {
         let mut due = Row::default();
         end.answers(&mut |ticket, answer| {
             let in_flight = flights.count();
-            let count = if let Answer::AllDone(count) = answer { count } else { 1 };
+            let count = if let Answer::Done(count) = answer { count } else { 1 };
             flights.remove_run(ticket, count, |Flight { sequence, due_ns }| {
                 if let Answer::Failed(word) = answer {
                     refused += 1;

@@ -160,7 +160,7 @@ impl SenderEnd for End {
             match (word, &body) {
                 (Some(word), _) => take(ticket, Answer::Failed(word)),
                 (None, Some(body)) => take(ticket, Answer::Reply(body)),
-                (None, None) => take(ticket, Answer::Done),
+                (None, None) => take(ticket, Answer::Done(1)),
             }
         }
         Ok(())

@@ -26,26 +26,10 @@ struct Run {
     end: Ending,
 }
 
-impl Run {
-    /// The ending of its record number `nth`, counted from its first one.
-    fn nth(&self, nth: u64) -> Ending {
-        match &self.end {
-            Ok(receipt) => {
-                let offset = Offset(receipt.offset.0.saturating_add(nth));
-                Ok(Receipt { offset, ..*receipt })
-            }
-            Err(error) => Err(error.clone()),
-        }
-    }
-
-    /// Takes its first `count` records away; true: none is left.
-    fn advance(&mut self, count: u64) -> bool {
-        self.tickets.start += count;
-        if let Ok(receipt) = &mut self.end {
-            receipt.offset.0 = receipt.offset.0.saturating_add(count);
-        }
-        self.tickets.is_empty()
-    }
+/// The ending of a record that comes so many after the one with this.
+fn shifted(end: &Ending, by: u64) -> Ending {
+    let receipt = end.clone()?;
+    Ok(Receipt { offset: Offset(receipt.offset.0.saturating_add(by)), ..receipt })
 }
 
 /// Records in the order in which they were settled.
@@ -58,10 +42,10 @@ pub(crate) struct Settled {
 impl Settled {
     /// Records that ended alike; of receipts, the offset is the first record's.
     pub(crate) fn extend(&mut self, tickets: &Tickets, end: &Ending) {
-        let mut whole = Run { tickets: 0..tickets.len() as u64, end: end.clone() };
+        let mut before = 0;
         for range in tickets.ranges() {
-            self.runs.push_back(Run { tickets: range.clone(), end: whole.nth(0) });
-            whole.advance(range.end - range.start);
+            self.runs.push_back(Run { tickets: range.clone(), end: shifted(end, before) });
+            before += range.end - range.start;
         }
         self.count += tickets.len();
     }
@@ -75,10 +59,14 @@ impl Settled {
     pub(crate) fn pop_front(&mut self, count_max: u64) -> Option<ReceiptRun> {
         let run = self.runs.front_mut()?;
         let count = (run.tickets.end - run.tickets.start).min(count_max);
-        let (first, result) = (Ticket(run.tickets.start), run.nth(0));
-        if run.advance(count) {
-            self.runs.pop_front();
-        }
+        let first = Ticket(run.tickets.start);
+        run.tickets.start += count;
+        let result = if run.tickets.is_empty() {
+            self.runs.pop_front()?.end
+        } else {
+            let rest = shifted(&run.end, count);
+            std::mem::replace(&mut run.end, rest)
+        };
         self.count -= usize::try_from(count).unwrap_or(self.count);
         Some(ReceiptRun { first, count, result })
     }
@@ -88,11 +76,12 @@ impl Settled {
         let at = self.runs.iter().position(|run| run.tickets.contains(&ticket.0))?;
         let run = &mut self.runs[at];
         let nth = ticket.0 - run.tickets.start;
-        let end = run.nth(nth);
-        let mut behind = Run { tickets: run.tickets.clone(), end: run.nth(0) };
+        let end = shifted(&run.end, nth);
+        let behind =
+            Run { tickets: ticket.0 + 1..run.tickets.end, end: shifted(&run.end, nth + 1) };
         run.tickets.end = ticket.0;
         let is_over = run.tickets.is_empty();
-        if !behind.advance(nth + 1) {
+        if !behind.tickets.is_empty() {
             self.runs.insert(at + 1, behind);
         }
         if is_over {

@@ -198,9 +198,6 @@ impl Disk {
         operation: OperationId,
         task: FileTask,
     ) -> Result<(), IoFault> {
-        if let FileTask::Recycle { from, .. } = task {
-            self.files.remove(&FileId::Segment(from)); // soon another's file
-        }
         let helper = self.helper.as_mut().ok_or(NO_DATA)?;
         if helper.give(operation, task) { Ok(()) } else { Err(IoFault::Errno(libc::EBUSY)) }
     }
@@ -208,7 +205,7 @@ impl Disk {
     /// The next task that ended.
     pub(super) fn take_done(&mut self) -> Option<(OperationId, Result<(), IoFault>)> {
         let Done { operation, result, changed } = self.helper.as_mut()?.take_done()?;
-        if let Some((id, opened)) = changed {
+        for (id, opened) in changed {
             self.files.remove(&id);
             if let Some(file) = opened {
                 self.keep(id, file);

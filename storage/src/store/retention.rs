@@ -67,7 +67,7 @@ impl Store {
         segments.next()?;
         let usage = self.log.usage();
         if usage.making {
-            return None; // while one is made of nothing, none can be made of what goes
+            return None; // one at a time: what went now could only be deleted
         }
         let aged = oldest.newest_ns.saturating_add(self.config.retention_ns) <= wall_ns;
         // One that is ready beyond those there should be takes the place of one that must be made.

@@ -57,7 +57,7 @@ impl SenderEnd for Telling {
 
     fn answers(&mut self, take: &mut dyn FnMut(u64, Answer<'_>)) -> Result<(), DriveError> {
         for ticket in self.done..self.next {
-            take(ticket, Answer::Done);
+            take(ticket, Answer::Done(1));
         }
         self.done = self.next;
         Ok(())
@@ -125,7 +125,7 @@ fn answer(message: &Message, of: Of) -> Answer<'_> {
     }
     match of {
         Of::Service => Answer::Reply(&message.payload),
-        Of::Stream if is_receipt(&message.payload) => Answer::Done,
+        Of::Stream if is_receipt(&message.payload) => Answer::Done(1),
         Of::Stream => Answer::Failed("refused"),
     }
 }

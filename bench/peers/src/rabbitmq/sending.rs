@@ -74,7 +74,7 @@ impl SenderEnd for Publishing {
 
     fn answers(&mut self, take: &mut dyn FnMut(u64, Answer<'_>)) -> Result<(), DriveError> {
         self.confirms.take(|tag, is_kept| {
-            take(tag, if is_kept { Answer::Done } else { Answer::Failed("refused") });
+            take(tag, if is_kept { Answer::Done(1) } else { Answer::Failed("refused") });
         });
         Ok(())
     }

@@ -87,7 +87,7 @@ impl SenderEnd for Publishing {
             for _ in 0..count {
                 let answer = match answers.next() {
                     Some(Value::ServerError(_)) | None => Answer::Failed("refused"),
-                    Some(_) => Answer::Done,
+                    Some(_) => Answer::Done(1),
                 };
                 take(self.answered, answer);
                 self.answered += 1;

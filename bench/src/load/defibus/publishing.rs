@@ -56,7 +56,7 @@ impl SenderEnd for Publishing {
             match result {
                 Ok(receipt) => {
                     self.holds(receipt.level)?;
-                    take(first.0, Answer::AllDone(count));
+                    take(first.0, Answer::Done(count));
                 }
                 Err(error) => {
                     let word = word_of(&error);

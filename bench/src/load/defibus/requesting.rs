@@ -121,7 +121,7 @@ impl SenderEnd for Asking {
         self.asked.retain_mut(|(ticket, asked)| match asked.try_answer() {
             None => true,
             Some(answer) => {
-                take(*ticket, answer.map_or(Answer::Failed("refused"), |_| Answer::Done));
+                take(*ticket, answer.map_or(Answer::Failed("refused"), |_| Answer::Done(1)));
                 false
             }
         });
